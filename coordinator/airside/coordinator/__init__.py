@@ -1,0 +1,1 @@
+"""The server: views, trigger engine, actions, API."""

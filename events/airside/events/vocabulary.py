@@ -1,0 +1,73 @@
+"""Event types that Airside itself reads or writes. Any other type is welcome on the log too."""
+
+from typing import Final
+
+_RUN_STATES: Final = (
+    "scheduled",
+    "late",
+    "pending",
+    "running",
+    "paused",
+    "suspended",
+    "resumed",
+    "retrying",
+    "completed",
+    "failed",
+    "crashed",
+    "cancelling",
+    "cancelled",
+)
+
+FLOW_RUN_TYPES: Final = tuple(f"flow_run.{state}" for state in _RUN_STATES)
+TASK_RUN_TYPES: Final = tuple(f"task_run.{state}" for state in (*_RUN_STATES, "cached", "skipped"))
+
+#: A run that reached one of these states never changes again.
+TERMINAL_RUN_TYPES: Final = frozenset(
+    f"{kind}.{state}"
+    for kind, states in {
+        "flow_run": ("completed", "failed", "crashed", "cancelled"),
+        "task_run": ("completed", "failed", "crashed", "cancelled", "cached", "skipped"),
+    }.items()
+    for state in states
+)
+
+TABLE_UPDATED: Final = "table.updated"
+FILE_LANDED: Final = "file.landed"
+CHECK_PASSED: Final = "check.passed"
+CHECK_FAILED: Final = "check.failed"
+RESOURCE_HEARTBEAT: Final = "resource.heartbeat"
+
+AUTOMATION_CREATED: Final = "automation.created"
+AUTOMATION_UPDATED: Final = "automation.updated"
+AUTOMATION_ENABLED: Final = "automation.enabled"
+AUTOMATION_DISABLED: Final = "automation.disabled"
+AUTOMATION_DELETED: Final = "automation.deleted"
+AUTOMATION_TRIGGERED: Final = "automation.triggered"
+AUTOMATION_RESOLVED: Final = "automation.resolved"
+
+ACTION_SUCCEEDED: Final = "action.succeeded"
+ACTION_FAILED: Final = "action.failed"
+ACTION_RETRIED: Final = "action.retried"
+
+#: The log's own pulse: it moves the clock on when nothing else happens.
+CLOCK_TICKED: Final = "clock.ticked"
+
+#: First tokens that only the plane itself may write; a post with one of them is refused.
+RESERVED_PREFIXES: Final = frozenset({"automation", "action", "sla", "audit", "clock"})
+
+OTHER_TYPES: Final = (
+    *(f"deployment.{verb}" for verb in ("created", "updated", "paused", "resumed")),
+    *(f"queue.{verb}" for verb in ("created", "paused", "resumed", "limited")),
+    *(f"agent.{verb}" for verb in ("started", "heartbeat", "lost", "stopped")),
+    *(f"sla.{verb}" for verb in ("at_risk", "breached", "recovered", "met")),
+    RESOURCE_HEARTBEAT,
+    TABLE_UPDATED,
+    FILE_LANDED,
+    CHECK_PASSED,
+    CHECK_FAILED,
+)
+
+
+def is_reserved(event_type: str) -> bool:
+    """Tell whether only the plane itself may write events of this type."""
+    return event_type.partition(".")[0] in RESERVED_PREFIXES
