@@ -129,9 +129,7 @@ class Event(BaseModel):
 
     id: str = Field(default_factory=uuid7, description="unique per workspace; a repeat counts once")
     type: str = Field(description=TYPE_RULE)
-    time: AwareDatetime = Field(
-        default_factory=lambda: datetime.now(UTC), description="when it happened, with a zone"
-    )
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC), description="when it happened, with a zone")
     source: str = Field(DEFAULT_SOURCE, description="who says so, as `airflow://prod`")
     resource: Annotated[Resource, BeforeValidator(_resource)]
     related: tuple[RelatedResource, ...] = ()

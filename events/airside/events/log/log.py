@@ -1,0 +1,114 @@
+"""The log as the rest of Airside sees it."""
+
+from base64 import b64decode
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from nats.aio.client import Client
+
+from airside.events.exceptions import LogDamaged, LogError
+from airside.events.log import reader, streams, writer
+from airside.events.log.batch import Appended, Batch, Head, Poison
+from airside.events.log.entries import interpret
+from airside.events.wire import Record, to_micros
+
+_NO_MESSAGE = 10_037
+
+
+class Log:
+    """The event log over one NATS connection. Methods are coroutines and may run concurrently."""
+
+    def __init__(self, nc: Client) -> None:
+        self.nc = nc
+
+    async def ensure(self, *, replicas: int = 1, max_bytes: int = -1) -> None:
+        """Create the streams that are missing; see `streams.ensure`."""
+        await streams.ensure(self.nc, replicas=replicas, max_bytes=max_bytes)
+
+    async def head(self) -> Head:
+        """Tell where the log stands now."""
+        return await reader.head(self.nc)
+
+    async def append_many(self, messages: Sequence[writer.Outgoing]) -> Appended:
+        """Append in atomic batches of up to 1,000: each batch is stored whole or not at all."""
+        total = Appended(0, 0)
+        for start in range(0, len(messages), writer.MAX_BATCH):
+            done = await writer.append_batch(self.nc, list(messages[start : start + writer.MAX_BATCH]))
+            total = Appended(
+                total.accepted + done.accepted,
+                total.duplicates + done.duplicates,
+                total.first or done.first,
+                done.last or total.last,
+            )
+        return total
+
+    async def append(self, message: writer.Outgoing, *, expected_last: int | None = None) -> tuple[int, bool]:
+        """Append one message; see `writer.append`."""
+        return await writer.append(self.nc, message, expected_last=expected_last)
+
+    async def create_once(self, subject: str, data: bytes) -> bool:
+        """Write what must exist once for ever; see `writer.create_once`."""
+        return await writer.create_once(self.nc, subject, data)
+
+    async def get(self, position: int) -> Record | Poison:
+        """Read one entry. Raises LogError when there is none at this position."""
+        try:
+            answer = await streams.api(self.nc, f"STREAM.MSG.GET.{streams.EVENTS}", {"seq": position})
+        except streams.ApiError as error:
+            if error.code == _NO_MESSAGE:
+                raise LogError(f"the log has no entry at position {position}") from error
+            raise
+        message = answer["message"]
+        received = to_micros(datetime.fromisoformat(message["time"]))
+        data = b64decode(message.get("data", ""))
+        return interpret(position, received, message["subject"], data)
+
+    async def last_on_subject(self, subject: str) -> int:
+        """Give the position of the last entry on a subject, 0 when there is none."""
+        try:
+            answer = await streams.api(self.nc, f"STREAM.MSG.GET.{streams.EVENTS}", {"last_by_subj": subject})
+        except streams.ApiError as error:
+            if error.code == _NO_MESSAGE:
+                return 0
+            raise
+        return int(answer["message"]["seq"])
+
+    def follow(self, after: int, *, created: str = "", max_batch: int = 4_000, linger: float = 0.0) -> reader.Reader:
+        """Read on from behind a position, for ever; see `reader.Reader`."""
+        return reader.Reader(self.nc, after=after, created=created, max_batch=max_batch, linger=linger)
+
+    async def read(self, first: int, last: int) -> AsyncIterator[Batch]:
+        """Give the entries from `first` to `last`, both included, in batches."""
+        if last < first:
+            return
+        batches = self.follow(first - 1).batches()
+        try:
+            async for batch in batches:
+                if batch.last_position < last:
+                    yield batch
+                    continue
+                yield Batch(
+                    [record for record in batch.records if record.position <= last],
+                    [entry for entry in batch.poison if entry.position <= last],
+                    last,
+                    batch.last_received,
+                    batch.first_position,
+                )
+                return
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def verify(self, position: int, event_id: str, created: str) -> None:
+        """Check that the log still holds what was read before. Raises LogDamaged.
+
+        `event_id` is what stood at `position` (empty: do not compare); `created` the incarnation it was read from.
+        """
+        reader.check_continuity(await self.head(), position, created)
+        if position and event_id:
+            entry = await self.get(position)
+            if isinstance(entry, Poison) or entry.event.id != event_id:
+                found = "an unreadable entry" if isinstance(entry, Poison) else entry.event.id
+                raise LogDamaged(
+                    f"{LogDamaged.__doc__} At position {position} stood event {event_id}, now {found}."
+                    " Restore the stream from a backup."
+                )

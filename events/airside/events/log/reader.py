@@ -1,0 +1,231 @@
+"""Following the log from a position of our own, without a gap, at the speed of the wire.
+
+A throw-away pull consumer without acknowledgements delivers to an inbox; two requests are always under way. A durable
+consumer with acknowledgements would redeliver out of order. Any doubt (missed heartbeats, a lost consumer, a new
+leader) ends the consumer, and the next one starts behind the last entry handed out.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+
+from airside.events.exceptions import LogDamaged, LogUnavailable
+from airside.events.log import streams
+from airside.events.log.batch import Batch, Head, Poison
+from airside.events.log.entries import interpret
+from airside.events.model import uuid7
+from airside.events.wire import Record
+
+_PULL_MESSAGES: Final = 1_000
+_HEARTBEAT_SECONDS: Final = 2.0
+_SILENCE_SECONDS: Final = 5.0
+_EXPIRES_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 0.25
+_SECOND: Final = 1_000_000_000
+_TOKENS_V1: Final = 9  # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>
+_log = logging.getLogger("airside.log")
+
+
+class _Ended(Exception):
+    """This consumer is of no more use; make another."""
+
+
+async def head(nc: Client) -> Head:
+    """Tell where the log stands now."""
+    info = await streams.api(nc, f"STREAM.INFO.{streams.EVENTS}")
+    state = info["state"]
+    return Head(info["created"], state["first_seq"], state["last_seq"])
+
+
+class Reader:
+    """Reads the log from behind a position.
+
+    `created` is the incarnation the position belongs to (see Head); another one raises LogDamaged, as does a log that
+    ends before the position or has a hole. `linger` seconds are waited, from the first entry on, for a batch to grow.
+    """
+
+    def __init__(
+        self,
+        nc: Client,
+        *,
+        after: int,
+        created: str = "",
+        max_batch: int = 4_000,
+        linger: float = 0.0,
+    ) -> None:
+        self.position = after
+        self.created = created
+        #: Entries on the log behind the last one handed out, as the broker told with it.
+        self.pending = 0
+        self._nc = nc
+        self._max_batch = max_batch
+        self._linger = linger
+        self._buffer: list[Msg] = []
+        self._arrived = asyncio.Event()
+        self._outstanding = 0
+        self._inbox = ""
+        self._consumer = ""
+        self._problem = ""
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Give batches for as long as they are asked for. Survives a broker that goes and comes back.
+
+        Raises LogDamaged; closing the generator removes the consumer.
+        """
+        while True:
+            subscription: Subscription | None = None
+            try:
+                subscription = await self._open()
+                async for batch in self._consume():
+                    yield batch
+            except (_Ended, LogUnavailable, NatsError, TimeoutError) as error:
+                _log.debug("log reader starts again behind %d: %r", self.position, error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            finally:
+                if subscription is not None:
+                    await self._close(subscription)
+
+    async def _open(self) -> Subscription:
+        """Make a consumer behind our position, after checking that the log is still the one we read."""
+        at = await head(self._nc)
+        check_continuity(at, self.position, self.created)
+        self.created = at.created
+        self._buffer, self._outstanding, self._problem = [], 0, ""
+        self._arrived.clear()
+        self._consumer = f"reader-{uuid7()}"
+        self._inbox = self._nc.new_inbox()
+        subscription = await self._nc.subscribe(
+            self._inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+        config = {
+            "name": self._consumer,
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self.position + 1,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "max_waiting": 8,
+            "inactive_threshold": int(_EXPIRES_SECONDS * _SECOND),
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        try:
+            await streams.api(
+                self._nc,
+                f"CONSUMER.CREATE.{streams.EVENTS}.{self._consumer}",
+                {"stream_name": streams.EVENTS, "config": config},
+            )
+        except BaseException:
+            await self._close(subscription)
+            raise
+        return subscription
+
+    async def _close(self, subscription: Subscription) -> None:
+        try:
+            await subscription.unsubscribe()
+            await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{streams.EVENTS}.{self._consumer}")
+        except NatsError:
+            pass  # the broker forgets it by itself
+
+    async def _on_message(self, message: Msg) -> None:
+        self._buffer.append(message)
+        self._arrived.set()
+
+    async def _consume(self) -> AsyncIterator[Batch]:
+        await self._request()
+        while True:
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await self._arrived.wait()
+            except TimeoutError:
+                raise _Ended("neither entries nor heartbeats") from None
+            if self._linger and len(self._buffer) < self._max_batch:
+                await asyncio.sleep(self._linger)
+            messages, self._buffer = self._buffer, []
+            self._arrived.clear()
+            for start in range(0, len(messages), self._max_batch):
+                batch = self._batch(messages[start : start + self._max_batch])
+                await self._request()
+                if batch is not None:
+                    yield batch
+            if self._problem:
+                raise _Ended(self._problem)
+
+    async def _request(self) -> None:
+        """Keep two pull requests under way."""
+        while self._outstanding <= _PULL_MESSAGES:
+            body = {
+                "batch": _PULL_MESSAGES,
+                "expires": int(_EXPIRES_SECONDS * _SECOND),
+                "idle_heartbeat": int(_HEARTBEAT_SECONDS * _SECOND),
+            }
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{streams.EVENTS}.{self._consumer}"
+            await self._nc.publish(subject, orjson.dumps(body), reply=self._inbox)
+            self._outstanding += _PULL_MESSAGES
+
+    def _batch(self, messages: list[Msg]) -> Batch | None:
+        """Turn messages into a batch, asserting that each is the one behind the last."""
+        records: list[Record] = []
+        poison: list[Poison] = []
+        first, received = self.position + 1, 0
+        for message in messages:
+            tokens = message.reply.split(".") if message.reply else []
+            if len(tokens) < _TOKENS_V1:
+                self._status(message)
+                continue
+            offset = 0 if len(tokens) == _TOKENS_V1 else 2
+            position = int(tokens[5 + offset])
+            if position != self.position + 1:
+                raise LogDamaged(_hole(self.position, position))
+            received = int(tokens[7 + offset]) // 1_000
+            self.position = position
+            self.pending = int(tokens[8 + offset])
+            self._outstanding -= 1
+            entry = interpret(position, received, message.subject, message.data)
+            if isinstance(entry, Record):
+                records.append(entry)
+            else:
+                poison.append(entry)
+        if self.position < first:
+            return None
+        return Batch(records, poison, self.position, received, first)
+
+    def _status(self, message: Msg) -> None:
+        """Read a status message: a heartbeat, the end of a request, or the end of the consumer."""
+        headers: dict[str, Any] = message.headers or {}
+        status = headers.get("Status")
+        if status == "100":
+            return
+        if status in ("404", "408"):
+            self._outstanding -= int(headers.get("Nats-Pending-Messages", _PULL_MESSAGES))
+            return
+        self._problem = f"status {status} {headers.get('Description', '')}"
+
+
+def check_continuity(at: Head, position: int, created: str) -> None:
+    """Raise LogDamaged unless the log can be read on from `position` of the incarnation `created`."""
+    if created and at.created != created:
+        raise LogDamaged(
+            f"{LogDamaged.__doc__} The stream was created at {at.created}, the one read before at {created}."
+            " Restore the stream from a backup, or delete the views and snapshots to begin with this one."
+        )
+    if at.last < position:
+        raise LogDamaged(
+            f"{LogDamaged.__doc__} It ends at position {at.last}, but was read up to {position} before:"
+            " acknowledged events are missing. Restore the stream from a backup."
+        )
+    if at.last > position and at.first > position + 1:
+        raise LogDamaged(_hole(position, at.first))
+
+
+def _hole(position: int, found: int) -> str:
+    return (
+        f"{LogDamaged.__doc__} Behind position {position} comes {found}: what lies between was acknowledged and"
+        " is gone. Restore the stream from a backup or from a healthy replica."
+    )

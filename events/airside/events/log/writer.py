@@ -1,0 +1,163 @@
+"""Appending to the log: one message, or an atomic batch of which all or none is stored."""
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.errors import NoStreamResponseError
+
+from airside.events import subjects, wire
+from airside.events.exceptions import Conflict, LogError, LogFull, LogUnavailable
+from airside.events.log.batch import Appended
+from airside.events.log.streams import ApiError
+from airside.events.model import uuid7
+
+#: The broker's own limit on an atomic batch.
+MAX_BATCH: Final = 1_000
+#: An atomic batch costs four fsyncs and two files; below this size single messages are as cheap.
+MIN_BATCH: Final = 2
+ACK_TIMEOUT_SECONDS: Final = 10.0
+
+_DUPLICATE_IN_BATCH: Final = 10_201
+_EXISTS: Final = frozenset({10_071, 10_164, 10_077})
+_WRONG_LAST: Final = frozenset({10_071, 10_164})
+_STREAM_FULL: Final = frozenset({10_047, 10_077, 10_002, 10_023, 10_025, 10_028})
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way to the log. `message_id` is what the broker's duplicate window compares."""
+
+    subject: str
+    data: bytes
+    message_id: str
+
+
+def message_id(workspace: str, event_id: str) -> str:
+    """Derive the broker's message id: ASCII whatever the event's id holds, and one per workspace."""
+    return blake2b(f"{workspace}\0{event_id}".encode(), digest_size=16).hexdigest()
+
+
+def outgoing(event: wire.WireEvent) -> Outgoing:
+    """Prepare an event that anybody may post."""
+    return Outgoing(
+        subjects.event(event.workspace, event.resource.id, event.type),
+        wire.encode(event),
+        message_id(event.workspace, event.id),
+    )
+
+
+def outgoing_control(event: wire.WireEvent) -> Outgoing:
+    """Prepare an event that only the plane itself writes."""
+    return Outgoing(
+        subjects.control(event.workspace, event.resource.id, event.type),
+        wire.encode(event),
+        message_id(event.workspace, event.id),
+    )
+
+
+async def append(nc: Client, message: Outgoing, *, expected_last: int | None = None) -> tuple[int, bool]:
+    """Append one message; give its position and whether the broker knew its id already.
+
+    `expected_last` makes it conditional on the position of the subject's last message (0: none yet); raises Conflict
+    when another writer was first. Raises LogUnavailable (send it again), LogFull.
+    """
+    headers = {"Nats-Msg-Id": message.message_id}
+    if expected_last is not None:
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(expected_last)
+    try:
+        ack = await _request(nc, message, headers)
+    except ApiError as error:
+        if expected_last is not None and error.code in _WRONG_LAST:
+            raise Conflict("another writer was first on this subject") from error
+        raise _translated(error) from error
+    return ack["seq"], ack.get("duplicate", False)
+
+
+async def create_once(nc: Client, subject: str, data: bytes) -> bool:
+    """Write a message that must exist once for ever; tell whether it was this call that wrote it.
+
+    Holds across crashes, restarts and any number of writers: the broker refuses a second message on the subject.
+    """
+    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
+    try:
+        ack = await _request(nc, Outgoing(subject, data, ""), headers)
+    except ApiError as error:
+        if error.code in _EXISTS:
+            return False
+        raise _translated(error) from error
+    return not ack.get("duplicate", False)
+
+
+async def append_batch(nc: Client, messages: list[Outgoing]) -> Appended:
+    """Append up to 1,000 messages so that all or none is stored, at consecutive positions.
+
+    A message id that the broker still remembers makes it refuse an atomic batch whole; then the messages go one by
+    one, in order, and the known ones are counted as duplicates. Raises LogUnavailable (send all again), LogFull.
+    """
+    if len(messages) > MAX_BATCH:
+        raise LogError(f"a batch of {len(messages):,} messages; at most {MAX_BATCH:,} are atomic")
+    if len(messages) >= MIN_BATCH:
+        try:
+            return await _commit(nc, messages)
+        except ApiError as error:
+            if error.code != _DUPLICATE_IN_BATCH:
+                raise _translated(error) from error
+    return await _one_by_one(nc, messages)
+
+
+async def _commit(nc: Client, messages: list[Outgoing]) -> Appended:
+    batch = uuid7()
+    last = len(messages)
+    try:
+        for number, message in enumerate(messages[:-1], 1):
+            headers = {
+                "Nats-Batch-Id": batch,
+                "Nats-Batch-Sequence": str(number),
+                "Nats-Msg-Id": message.message_id,
+            }
+            await nc.publish(message.subject, message.data, headers=headers)
+    except NatsError as error:
+        raise LogUnavailable(f"the batch could not be sent: {error!r}") from error
+    headers = {
+        "Nats-Batch-Id": batch,
+        "Nats-Batch-Sequence": str(last),
+        "Nats-Batch-Commit": "1",
+        "Nats-Msg-Id": messages[-1].message_id,
+    }
+    ack = await _request(nc, messages[-1], headers)
+    return Appended(last, 0, ack["seq"] - last + 1, ack["seq"])
+
+
+async def _one_by_one(nc: Client, messages: list[Outgoing]) -> Appended:
+    """Send single messages, pipelined: one connection keeps their order."""
+    results = await asyncio.gather(*(append(nc, message) for message in messages))
+    fresh = [position for position, duplicate in results if not duplicate]
+    if not fresh:
+        return Appended(0, len(messages))
+    return Appended(len(fresh), len(messages) - len(fresh), fresh[0], fresh[-1])
+
+
+async def _request(nc: Client, message: Outgoing, headers: dict[str, str]) -> dict[str, Any]:
+    try:
+        reply = await nc.request(message.subject, message.data, timeout=ACK_TIMEOUT_SECONDS, headers=headers)
+    except NoStreamResponseError as error:
+        raise LogUnavailable("no stream answers: JetStream is starting, or has lost its quorum") from error
+    except (TimeoutError, NatsError) as error:
+        raise LogUnavailable(f"the log does not acknowledge: {error!r}") from error
+    ack: dict[str, Any] = orjson.loads(reply.data) if reply.data else {}
+    if problem := ack.get("error"):
+        raise ApiError(problem.get("err_code", 0), problem.get("description", "refused"))
+    if "seq" not in ack:
+        raise LogUnavailable("the log gave an acknowledgement without a position")
+    return ack
+
+
+def _translated(error: ApiError) -> LogError:
+    if error.code in _STREAM_FULL:
+        return LogFull(f"{LogFull.__doc__} ({error})")
+    return LogUnavailable(f"{error}") if error.code in (10_008, 10_176, 10_074) else error
