@@ -65,13 +65,15 @@ def node_id(unique_id: str) -> str:
 def _node_events(result: _Json, metadata: _Json, node: _Json, limits: Limits) -> Iterator[_Json]:
     event = _node_event(result, metadata, node, limits, time=_completed(result), kept=_KEPT)
     relation = result.get("relation_name") or node.get("relation_name")
-    table = datasets.table_id(relation) if isinstance(relation, str) else None
+    relation = relation if isinstance(relation, str) else ""
+    table = datasets.table_id(relation)
     if table is None:
         yield event
         return
     table = datasets.bounded(table, limits.max_id_chars)
-    output = {"id": table, "role": "output"}
-    related = [event["related"][0], output, *event["related"][1:]][: limits.max_related]
+    run, output = _run(metadata["invocation_id"], limits), {"id": table, "role": "output"}
+    job = {"id": event["resource"]["id"], "role": "job"}
+    related = [run, output, *event["related"][1:]][: limits.max_related]
     yield event | {"related": related, "payload": event["payload"] | {"relation": trim.text(relation)}}
     if result["status"] == "success" and _kind(result) in _TABLES:
         yield {
@@ -80,7 +82,7 @@ def _node_events(result: _Json, metadata: _Json, node: _Json, limits: Limits) ->
             "time": event["time"],
             "source": event["source"],
             "resource": {"id": table, "labels": event["resource"]["labels"]},
-            "related": [event["related"][0], {"id": event["resource"]["id"], "role": "job"}],
+            "related": [run, job][: limits.max_related],
             "causes": [event["id"]],
             "payload": _rows(result) | {"relation": trim.text(relation)},
         }
@@ -198,7 +200,7 @@ def _slug(status: str) -> str:
 def _node(manifest: object, unique_id: str) -> _Json:
     """Look the node up in the manifest, with the nodes it is built from under `parents`."""
     groups = ("nodes", "sources", "exposures")
-    node = next((found for group in groups if (found := _dict(_dict(manifest, group), unique_id))), {})
+    node: _Json = next((found for group in groups if (found := _dict(_dict(manifest, group), unique_id))), {})
     parents = _dict(manifest, "parent_map").get(unique_id) or _dict(node, "depends_on").get("nodes")
     if not isinstance(parents, list):
         return {**node, "parents": []}
