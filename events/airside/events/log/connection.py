@@ -20,13 +20,20 @@ class ReaderClient(Client):
     13 of 22 microseconds). Status messages of the server, which have no header block of that form, are parsed as ever.
     """
 
-    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
-        if headers.startswith(b"NATS/1.0\r\n"):
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        if not headers or headers.startswith(b"NATS/1.0\r\n"):
             return None
         return await super()._process_headers(headers)
 
 
-async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT_SECONDS, **options: Any) -> Client:
+async def connect(
+    url: str,
+    *,
+    name: str,
+    timeout: float = CONNECT_TIMEOUT_SECONDS,
+    client: type[Client] = Client,
+    **options: Any,
+) -> Client:
     """Connect to a NATS server or cluster (several URLs between commas).
 
     After the first success it reconnects by itself for as long as it lives. Raises LogUnavailable when there is no
@@ -39,7 +46,7 @@ async def connect(url: str, *, name: str, timeout: float = CONNECT_TIMEOUT_SECON
                 [part.strip() for part in url.split(",")],
                 name=name,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]
                 ping_interval=20,
                 max_outstanding_pings=2,
                 error_cb=_on_error,
