@@ -1,0 +1,25 @@
+"""What the log is folded into: DuckDB tables for everybody to read, and people's own SQL on them."""
+
+from airside.coordinator.views.exceptions import (
+    QueryError,
+    QueryRefused,
+    QueryTooLarge,
+    QueryTooLong,
+    ViewsDamaged,
+    ViewsError,
+    ViewsInUse,
+)
+from airside.coordinator.views.store import Folded, Views, Witness
+
+__all__ = [
+    "Folded",
+    "QueryError",
+    "QueryRefused",
+    "QueryTooLarge",
+    "QueryTooLong",
+    "Views",
+    "ViewsDamaged",
+    "ViewsError",
+    "ViewsInUse",
+    "Witness",
+]

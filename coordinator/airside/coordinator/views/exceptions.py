@@ -1,0 +1,49 @@
+"""What can go wrong with the views and with people's queries on them.
+
+- AirsideError
+    - ViewsError
+        - ViewsInUse        another process holds the file
+        - ViewsDamaged      the file cannot be trusted; rebuild it, the log has everything
+    - BadCursor             the asker's fault: the cursor is none that a list gave
+    - QueryError
+        - QueryRefused      the asker's fault: the message says what is wrong with the SQL
+        - QueryTooLong      it ran into its deadline
+        - QueryTooLarge     it needed more memory, or gave larger rows, than a query may
+"""
+
+from airside.events import AirsideError
+
+
+class ViewsError(AirsideError):
+    """The views could not do what was asked."""
+
+
+class ViewsInUse(ViewsError):
+    """Another process has the views open. Stop the other coordinator on this home first."""
+
+
+class ViewsDamaged(ViewsError):
+    """The views' file cannot be read. Nothing is lost: `airside views rebuild` makes it anew from the log."""
+
+
+class BadCursor(AirsideError):
+    """The cursor is not one that this list gave. Begin again without one."""
+
+    def __str__(self) -> str:
+        return type(self).__doc__ or ""
+
+
+class QueryError(AirsideError):
+    """A query gave no result."""
+
+
+class QueryRefused(QueryError):
+    """The query is not one read-only statement that the views can answer."""
+
+
+class QueryTooLong(QueryError):
+    """The query took longer than it may. Narrow it, or ask for a longer timeout."""
+
+
+class QueryTooLarge(QueryError):
+    """The query needed more memory than a query may use. Narrow it, or select fewer columns."""

@@ -1,0 +1,152 @@
+"""The view `resources`: what was last seen of everything that events are about or involve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import duckdb
+import orjson
+
+from airside.coordinator.views import tables
+from airside.coordinator.views.fold.base import Entry
+from airside.coordinator.views.fold.keyed import Ident, Keyed
+from airside.events.wire import Micros, WireRelated, WireResource
+
+MAX_TYPES: Final = 100  # event types remembered per resource; the ones seen longest ago go first
+MAX_LABELS: Final = 256  # labels merged per resource, or as many as one event brings
+
+#: Verbs that only say that something lives.
+_NO_STATE: Final = frozenset({"heartbeat"})
+
+_COLUMNS: Final = {
+    "kind": tables.TEXT,
+    "name": tables.TEXT,
+    "labels": tables.TEXT,
+    "first_seen": tables.MOMENT,
+    "last_seen": tables.MOMENT,
+    "last_position": tables.NUMBER,
+    "last_type": tables.TEXT,
+    "last_event_id": tables.TEXT,
+    "state": tables.TEXT,
+    "last_by_type": tables.TEXT,
+}
+
+
+@dataclass(slots=True)
+class Resource:
+    """One resource. Both dicts are in the order of their last change, the latest at the end."""
+
+    kind: str
+    name: str
+    labels: dict[str, str]
+    first_seen: Micros
+    last_seen: Micros
+    last_position: int
+    last_type: str | None = None
+    last_event_id: str | None = None
+    state: str | None = None
+    last_by_type: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def copy(self) -> "Resource":
+        """Copy it so far that changing the copy leaves this one as it is."""
+        return replace(self, labels=dict(self.labels), last_by_type=dict(self.last_by_type))
+
+    def see(self, seen: WireResource | WireRelated, entry: Entry) -> None:
+        """Note that an event is about this resource or involves it."""
+        self.kind = seen.kind or self.kind
+        self.name = seen.name or self.name
+        self.last_seen = max(self.last_seen, entry.received)
+        self.last_position = entry.record.position
+        labels = self.labels
+        for key, value in seen.labels.items():
+            if labels.get(key) != value:
+                labels.pop(key, None)
+                labels[key] = value
+        most = max(MAX_LABELS, len(seen.labels))
+        while len(labels) > most:
+            del labels[next(iter(labels))]
+
+    def happen(self, entry: Entry) -> None:
+        """Note what an event says about this resource."""
+        event = entry.record.event
+        self.last_type, self.last_event_id = event.type, event.id
+        verb = event.type.rpartition(".")[2]
+        if verb not in _NO_STATE:
+            self.state = verb
+        types = self.last_by_type
+        types.pop(event.type, None)
+        time = event.time.isoformat().replace("+00:00", "Z")
+        types[event.type] = {"position": entry.record.position, "time": time, "id": event.id}
+        if len(types) > MAX_TYPES:
+            del types[next(iter(types))]
+
+
+def _from_row(kind: str, name: str, labels: str, *between: Any) -> Resource:
+    first_seen, last_seen, last_position, last_type, last_event_id, state, last_by_type = between
+    return Resource(
+        kind,
+        name,
+        orjson.loads(labels),
+        first_seen,
+        last_seen,
+        last_position,
+        last_type,
+        last_event_id,
+        state,
+        orjson.loads(last_by_type),
+    )
+
+
+def _to_row(row: Resource) -> tuple[Any, ...]:
+    return (
+        row.kind,
+        row.name,
+        orjson.dumps(row.labels),
+        row.first_seen,
+        row.last_seen,
+        row.last_position,
+        row.last_type,
+        row.last_event_id,
+        row.state,
+        orjson.dumps(row.last_by_type),
+    )
+
+
+class Resources:
+    """Folds each event into its resource and the related ones."""
+
+    def __init__(self) -> None:
+        self._rows = Keyed("resources", _COLUMNS, from_row=_from_row, to_row=_to_row)
+        self.open, self.write, self.keep, self.drop = (
+            self._rows.open,
+            self._rows.write,
+            self._rows.keep,
+            self._rows.drop,
+        )
+
+    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Read the resources that the entries speak of."""
+        idents: dict[Ident, None] = {}
+        for entry in entries:
+            event = entry.record.event
+            idents[event.workspace, event.resource.id] = None
+            for related in event.related:
+                idents[event.workspace, related.id] = None
+        self._rows.load(con, idents)
+
+    def fold(self, entry: Entry) -> None:
+        """See the event's resource and the related ones."""
+        event = entry.record.event
+        for related in event.related:
+            self._see(related, entry)
+        self._see(event.resource, entry).happen(entry)
+
+    def _see(self, seen: WireResource | WireRelated, entry: Entry) -> Resource:
+        ident = (entry.record.event.workspace, seen.id)
+        row = self._rows.change(ident)
+        if row is None:
+            now = entry.received
+            row = Resource(seen.kind, seen.name, {}, now, now, entry.record.position)
+            self._rows.put(ident, row)
+        row.see(seen, entry)
+        return row

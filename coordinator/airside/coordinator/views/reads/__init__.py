@@ -1,0 +1,33 @@
+"""Reading the views: functions on a cursor, each one consistent answer of JSON-ready objects, for one workspace.
+
+Call them through `Views.read` or `Views.run_read`.
+"""
+
+from airside.coordinator.views.reads.automations import (
+    get_automation,
+    get_firing,
+    list_actions,
+    list_automations,
+    list_firings,
+)
+from airside.coordinator.views.reads.dead_letters import list_dead_letters
+from airside.coordinator.views.reads.events import count_events, get_event, list_events
+from airside.coordinator.views.reads.filters import EventFilter
+from airside.coordinator.views.reads.pages import Page
+from airside.coordinator.views.reads.resources import get_resource, list_resources
+
+__all__ = [
+    "EventFilter",
+    "Page",
+    "count_events",
+    "get_automation",
+    "get_event",
+    "get_firing",
+    "get_resource",
+    "list_actions",
+    "list_automations",
+    "list_dead_letters",
+    "list_events",
+    "list_firings",
+    "list_resources",
+]

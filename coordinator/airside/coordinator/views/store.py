@@ -1,0 +1,267 @@
+"""The views: what the projector folds the log into, and where everybody reads.
+
+One thread writes, a batch at a time: the rows and the log position they stand for are committed together, so that a
+crash leaves the views at exactly one position, and an entry that comes again is seen to be old.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from airside.coordinator import ids
+from airside.coordinator.views import database, tables
+from airside.coordinator.views.exceptions import ViewsDamaged
+from airside.coordinator.views.fold import dead_letters
+from airside.coordinator.views.fold.actions import Actions
+from airside.coordinator.views.fold.automations import Automations
+from airside.coordinator.views.fold.base import Entry, Fold
+from airside.coordinator.views.fold.dead_letters import DeadLetter
+from airside.coordinator.views.fold.events import Events
+from airside.coordinator.views.fold.firings import Firings
+from airside.coordinator.views.fold.plan import Plan
+from airside.coordinator.views.fold.resources import Resources
+from airside.events import LogDamaged, Record
+from airside.events.log import Batch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHECKPOINT_ROWS: Final = 250_000  # entries; a pause of about a quarter of a second each
+READ_THREADS: Final = 4
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """What a batch was: events not seen before, how many were known already, and what could not be folded."""
+
+    new: list[Record]
+    duplicates: int
+    dead: list[DeadLetter]
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """How far the views have read, and by what to tell that the log is still the same one."""
+
+    position: int
+    event_id: str | None
+    stream_created: str | None
+
+
+def folds() -> list[Fold]:
+    """Make one fold per view."""
+    return [Events(), Resources(), Firings(), Actions(), Automations()]
+
+
+class Views:
+    """The views' file, open. `apply` and `checkpoint` are for one thread; reading is for any."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """Use `Views.open`."""
+        self.path = path
+        #: Which making of the file this is: a rebuilt one is another.
+        self.incarnation: str = con.execute("SELECT incarnation FROM views_file").fetchall()[0][0]
+        self._root = con
+        self._root_lock = threading.Lock()
+        self._con = con.cursor()
+        self._folds = folds()
+        self._ids = ids.IdIndex()
+        self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="views-read")
+        self._since_checkpoint = 0
+        self._witness: Witness = self._remember()
+
+    @classmethod
+    def open(cls, path: Path) -> "Views":
+        """Open the views, or begin new ones at position 0.
+
+        A file of another version or a damaged one is set aside first. Raises ViewsInUse.
+        """
+        return cls(database.connect(path), path)
+
+    def close(self) -> None:
+        """Write everything into the file and close it."""
+        self._readers.shutdown(wait=True)
+        self.checkpoint()
+        self._con.close()
+        self._root.close()
+
+    @property
+    def position(self) -> int:
+        """The last log position that is folded."""
+        return self._witness.position
+
+    @property
+    def witness(self) -> Witness:
+        """What the log must still hold, to be the one that was read."""
+        return self._witness
+
+    def bind(self, stream_created: str) -> None:
+        """Note which incarnation of the log is read. Raises LogDamaged when it was another one before."""
+        before = self._witness.stream_created
+        if before == stream_created:
+            return
+        if before is not None:
+            raise LogDamaged(
+                f"the log was made at {stream_created}, the views were folded from one made at {before}. If that is"
+                " meant, rebuild them with `airside views rebuild`"
+            )
+        self._con.execute("UPDATE log_position SET stream_created = ?", [stream_created]).fetchall()
+        self._witness = msgspec.structs.replace(self._witness, stream_created=stream_created)
+
+    def apply(self, batch: Batch) -> Folded:
+        """Fold the batch that follows the last one, and commit its rows together with its position.
+
+        Raises LogDamaged when entries are missing or come twice, ViewsDamaged when the file cannot be used any more.
+        After any error the views are as before.
+        """
+        plan = Plan.of(batch, self.position)
+        if not len(batch):
+            return Folded([], 0, [])
+        try:
+            try:
+                folded = self._write(plan)
+            except duckdb.ConversionException:
+                plan.refuse(self._unwritable(plan))
+                folded = self._write(plan)
+        except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
+            raise ViewsDamaged(f"{ViewsDamaged.__doc__} ({str(error).splitlines()[0]})") from error
+        self._since_checkpoint += len(batch)
+        if self._since_checkpoint >= CHECKPOINT_ROWS:
+            self.checkpoint()
+        return folded
+
+    def checkpoint(self) -> bool:
+        """Move committed rows from the write-ahead log into the file. For idle moments; says whether it was done."""
+        if not self._since_checkpoint:
+            return False
+        try:
+            self._con.execute("CHECKPOINT").fetchall()
+        except duckdb.TransactionException:  # a reader still holds an older state; the next time will do
+            return False
+        self._since_checkpoint = 0
+        return True
+
+    def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Tell which of these (workspace, id) of posted events are in the views already. For any thread."""
+        keys = [ids.key(*event) for event in events]
+        if not self._ids.known(ids.as_array(keys)):
+            return set()
+        with self._cursor() as con:
+            numbers = self._confirmed(con, keys, events)
+        return {events[number] for number in numbers}
+
+    @property
+    def ids(self) -> ids.IdIndex:
+        """The keys of all events. A key that is not in there is new for sure; a key that is may be another id's."""
+        return self._ids
+
+    def read(
+        self,
+        function: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call a function of `views.reads` on one consistent state of the views."""
+        with self._cursor() as con:
+            con.execute("BEGIN TRANSACTION READ ONLY")
+            return function(con, *args, **kwargs)
+
+    async def run_read(
+        self,
+        function: Callable[Concatenate[duckdb.DuckDBPyConnection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do the same in a thread of the readers."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self.read(function, *args, **kwargs))
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._root_lock:
+            return self._root.cursor()
+
+    def _remember(self) -> Witness:
+        """Read what is kept in memory beside the file."""
+        row = self._con.execute("SELECT position, event_id, stream_created FROM log_position").fetchall()[0]
+        witness = Witness(*row)
+        keys = self._con.execute("SELECT id_key FROM events").fetchnumpy()["id_key"]
+        self._ids.add(keys, first=0, last=witness.position)
+        for fold in self._folds:
+            fold.open(self._con)
+        return witness
+
+    def _write(self, plan: Plan) -> Folded:
+        self._con.execute("BEGIN")
+        try:
+            entries, duplicates = plan.new_entries(self._duplicates)
+            for fold in self._folds:
+                fold.load(self._con, entries)
+            for entry in entries:
+                for fold in self._folds:
+                    fold.fold(entry)
+            for fold in self._folds:
+                fold.write(self._con)
+            dead_letters.write(self._con, plan.dead)
+            last = plan.last
+            tables.ask(
+                self._con,
+                "move_position",
+                position=last.position,
+                received=last.received,
+                event_id=last.event_id,
+            )
+            self._con.execute("COMMIT")
+        except BaseException:
+            for fold in self._folds:
+                fold.drop()
+            self._con.execute("ROLLBACK")
+            raise
+        for fold in self._folds:
+            fold.keep()
+        self._ids.add(ids.as_array(entry.key for entry in entries), first=plan.first, last=last.position)
+        self._witness = Witness(last.position, last.event_id, self._witness.stream_created)
+        return Folded([entry.record for entry in entries], duplicates, plan.dead)
+
+    def _duplicates(self, entries: Sequence[Entry]) -> set[int]:
+        return self._confirmed(
+            self._con,
+            [entry.key for entry in entries],
+            [(entry.record.event.workspace, entry.record.event.id) for entry in entries],
+        )
+
+    def _confirmed(
+        self, con: duckdb.DuckDBPyConnection, keys: list[bytes], events: Sequence[tuple[str, str]]
+    ) -> set[int]:
+        """Give the numbers of those ids that the table of events holds."""
+        array = ids.as_array(keys)
+        known = self._ids.known(array)
+        if not known:
+            return set()
+        numbers: list[int] = known.mask.nonzero()[0].tolist()
+        count = len(numbers)
+        suspects = pa.table(
+            {
+                "number": pa.array(numbers, tables.NUMBER),
+                "id_key": pa.array(array[numbers], tables.KEY),
+                "workspace": pa.array([events[number][0] for number in numbers], tables.TEXT),
+                "id": pa.array([events[number][1] for number in numbers], tables.TEXT),
+                "first": pa.array([known.first] * count, tables.NUMBER),
+                "last": pa.array([known.last] * count, tables.NUMBER),
+            }
+        )
+        return {number for (number,) in tables.run(con, "known_ids", suspects)}
+
+    def _unwritable(self, plan: Plan) -> dict[int, str]:
+        """Find the payloads that are no JSON to DuckDB."""
+        payloads = pa.table(
+            {
+                "position": pa.array([record.position for record in plan.records], tables.NUMBER),
+                "payload": pa.array([bytes(record.event.payload) for record in plan.records], tables.TEXT),
+            }
+        )
+        return {position: "payload: not valid JSON" for (position,) in tables.run(self._con, "unwritable", payloads)}
