@@ -145,11 +145,11 @@ def _binary(names: dict[str, str], media_type: str, body: bytes, limits: Limits)
     event: dict[str, Any] = {n[3:]: _header(n, v) for n, v in names.items() if n.startswith("ce-")}
     if _DATA & event.keys():
         raise _refused("data", "the data is the request's body, not a header")
+    declared = names.get("content-type", "").strip()
     if not body:
-        return event
+        return event | ({"datacontenttype": declared} if media_type not in ("", _FORM) else {})
     if len(body) > limits.max_event_bytes:
         raise _refused("data", f"{len(body):,} bytes; at most {limits.max_event_bytes:,} are taken")
-    declared = names.get("content-type", "").strip()
     if media_type == "application/json" or media_type.endswith("+json"):
         return {**event, "datacontenttype": declared, "data": _load(body, None)}
     if media_type in ("", _FORM):
