@@ -1,0 +1,95 @@
+"""What commands print: tables on a terminal, tab-separated lines in a pipe, JSON on demand."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+# Escape sequences in an event's texts must not reach a terminal.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+Row: TypeAlias = Sequence[object]
+
+
+def line(text: str = "") -> None:
+    """Print one line to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Print one line to stderr: what a person should know and a program must not read."""
+    sys.stderr.write(f"{text}\n")
+
+
+def as_json(value: object) -> None:
+    """Print a value as JSON."""
+    line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def as_json_line(value: object) -> None:
+    """Print a value as one line of JSON, at once."""
+    line(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    sys.stdout.flush()
+
+
+def table(headers: Sequence[str], rows: Iterable[Row], *, empty: str = "nothing found") -> None:
+    """Print rows: a table on a terminal, else a header and rows with tabs between."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for texts in [list(headers), *cells]:
+            line("\t".join(texts))
+        return
+    if not cells:
+        note(empty)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for texts in cells:
+        drawn.add_row(*(Text(text) for text in texts))
+    Console(highlight=False).print(drawn)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print names and values, one pair a line."""
+    shown = [(name, plain(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        line(f"{name:<{width}}  {value}" if sys.stdout.isatty() else f"{name}\t{value}")
+
+
+def plain(value: object) -> str:
+    """Write a value on one line: nothing as nothing, objects as JSON, control characters visible."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _UNPRINTABLE.sub(lambda found: "\\x" + format(ord(found.group()), "02x"), str(value))
+
+
+def moment(text: Any, *, utc: bool = False) -> str:
+    """Write a time of the API for people: local with its offset, or UTC; milliseconds."""
+    if not isinstance(text, str) or not text:
+        return ""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return plain(text)
+    if utc:
+        return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
+    local = time.astimezone()
+    return local.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + local.isoformat()[-6:]
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
