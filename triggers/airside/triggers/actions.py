@@ -1,0 +1,102 @@
+"""What an automation may do on a firing: the models of its actions. They are carried out elsewhere.
+
+In YAML an action is one key, its kind, with its parameters below. A new kind is a model and one `register`. Text fields may
+be templates, which are checked where they are compiled.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, create_model
+
+from airside.triggers.durations import Duration
+from airside.triggers.strict import FromText, Several, Strict, Text
+
+
+class Action(Strict):
+    """One action: the kind, and its parameters under it."""
+
+    @property
+    def kind(self) -> str:
+        """Name the kind, as in YAML."""
+        return next(iter(type(self).model_fields))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the action as a firing carries it: `kind` and the parameters side by side."""
+        parameters = getattr(self, self.kind)
+        return {"kind": self.kind, **parameters.model_dump(mode="json", exclude_none=True)}
+
+
+_ACTIONS: dict[str, type[Action]] = {}
+
+
+def register(kind: str, parameters: type[Strict]) -> None:
+    """Make a kind of action known."""
+    _ACTIONS[kind] = create_model(  # type: ignore[call-overload]
+        f"{parameters.__name__}Action", __base__=Action, __doc__=parameters.__doc__, **{kind: (parameters, ...)}
+    )
+
+
+def actions() -> Mapping[str, type[Action]]:
+    """Give the known kinds of actions."""
+    return _ACTIONS
+
+
+def _no_line_break(text: str) -> str:
+    if "\n" in text or "\r" in text:
+        raise ValueError("must be one line")
+    return text
+
+
+Line = Annotated[Text, AfterValidator(_no_line_break)]
+
+
+class EmittedResource(Strict):
+    """The resource of an emitted event."""
+
+    id: Line
+    kind: Line | None = None
+    name: Line | None = None
+    labels: dict[str, str] = {}
+
+
+class EmittedRelated(EmittedResource):
+    """A related resource of an emitted event."""
+
+    role: Line
+
+
+class Emit(Strict):
+    """Puts an event on the log."""
+
+    type: Line = Field(description="the event's type; not one that Airside itself writes")
+    resource: Annotated[EmittedResource, FromText("id")] = Field(description="what the event is about")
+    related: Several[EmittedRelated] = ()
+    payload: dict[str, JsonValue] = {}
+    labels: dict[str, str] = Field({}, description="labels of the resource")
+
+
+class Webhook(Strict):
+    """Calls an address, signed and repeated until it answers, always with the same id."""
+
+    url: Line
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[str, Line] = {}
+    body: Text | dict[str, JsonValue] | None = Field(
+        None, description="text, or an object sent as JSON; by default the firing"
+    )
+    secret: Line | None = Field(None, description="the name of the setting that holds the signing secret")
+    timeout: Duration | None = None
+
+
+class Notify(Strict):
+    """Tells a person."""
+
+    to: Line = Field(description="`block:oncall`, or the name of a setting")
+    title: Line
+    body: Text | None = None
+
+
+register("emit", Emit)
+register("webhook", Webhook)
+register("notify", Notify)

@@ -1,0 +1,198 @@
+"""Calendar deadlines: `by: {time: "09:00", days: mon-fri, timezone: America/New_York}`, or `{cron: "0 9 1 * *"}`.
+
+A slot is named by its local date and time and happens at one moment; see `airside.triggers.zones` for days
+on which clocks change. Each local time counts once: a cron of every half hour has no second 02:30.
+"""
+
+import re
+from datetime import date, datetime, time, timedelta
+from functools import cache, cached_property
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from airside.events.wire import Micros
+from airside.triggers import zones
+from airside.triggers.durations import DAY, HOUR, SECOND
+from airside.triggers.strict import Strict
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
+_DAY: Final = timedelta(days=1)
+_LOOK_AHEAD: Final = 40  # days until some weekday comes, with room for a date that a zone left out
+_DAYS_RULE: Final = "must be weekdays, as mon-fri, or sat,sun, or a list of mon tue wed thu fri sat sun"
+_MINUTE: Final = timedelta(minutes=1)
+_AGO: Final = (0, 3 * HOUR, 26 * HOUR)  # before any turning back of the clock that may matter
+_SAMPLE_FROM: Final = 1_704_067_200 * SECOND  # 1 January 2024
+Days: TypeAlias = tuple[str, ...]
+
+
+def _time(text: str) -> str:
+    if not _TIME.fullmatch(text):
+        raise ValueError('must be a time of day such as "09:00" or "23:59:30"')
+    return text
+
+
+def _cron(text: str) -> str:
+    if len(text.split()) != 5:
+        raise ValueError("must have five fields: minute hour day-of-month month day-of-week")
+    try:
+        next(CronSim(text, datetime(2024, 1, 1)))  # noqa: DTZ001  # a wall-clock time, without zone on purpose
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError("names a date that never comes") from None
+    return text
+
+
+def _days(value: Any) -> Days:
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError(_DAYS_RULE)
+    chosen: set[str] = set()
+    for word in words:
+        first, _, last = word.strip().lower().partition("-")
+        if first not in WEEKDAYS or (last and last not in WEEKDAYS):
+            raise ValueError(_DAYS_RULE)
+        start = WEEKDAYS.index(first)
+        length = (WEEKDAYS.index(last) - start) % 7 + 1 if last else 1
+        chosen |= {WEEKDAYS[(start + offset) % 7] for offset in range(length)}
+    if not chosen:
+        raise ValueError(_DAYS_RULE)
+    return tuple(day for day in WEEKDAYS if day in chosen)
+
+
+def _timezone(name: str) -> str:
+    zones.zone(name)
+    return name
+
+
+TimeOfDay = Annotated[
+    str,
+    AfterValidator(_time),
+    WithJsonSchema({"type": "string", "pattern": _TIME.pattern, "examples": ["09:00"]}),
+]
+Weekdays = Annotated[
+    Days,
+    BeforeValidator(_days),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["mon-fri", "sat,sun"]},
+                {"type": "array", "items": {"enum": list(WEEKDAYS)}},
+            ]
+        }
+    ),
+]
+
+
+class Calendar(Strict):
+    """Deadlines on a calendar: a time of day on some weekdays, or a cron expression, in a time zone."""
+
+    time: TimeOfDay | None = Field(None, description='local time of day, as "09:00"')
+    cron: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="five fields, in local time")
+    days: Weekdays = Field(WEEKDAYS, description="weekdays that have a deadline: mon-fri, or a list")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field("UTC", description="as Europe/Amsterdam")
+    since: TimeOfDay | None = Field(
+        None, description="the window begins at this local time of the same date, not at the last deadline"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Calendar":
+        if (self.time is None) == (self.cron is None):
+            raise ValueError("give either `time` or `cron`")
+        if self.cron and (self.since or self.days != WEEKDAYS):
+            raise ValueError("`days` and `since` go with `time`; say the days in the cron expression")
+        if self.since and self.time and time.fromisoformat(self.since) >= time.fromisoformat(self.time):
+            raise ValueError("`since` must be earlier in the day than `time`")
+        return self
+
+
+class Slot(NamedTuple):
+    """One deadline: its name, the moment its window begins (exclusive) and the moment it ends."""
+
+    name: str
+    start: Micros
+    end: Micros
+
+
+class Slots:
+    """The deadlines of a calendar as moments, each later than the one before."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self._tz = zones.zone(calendar.timezone)
+        self._weekdays = {WEEKDAYS.index(day) for day in calendar.days}
+
+    @cached_property
+    def _time(self) -> time:
+        return time.fromisoformat(self._calendar.time or "00:00")
+
+    def after(self, moment: Micros) -> Slot | None:
+        """Give the first deadline later than the moment, or None when none comes."""
+        if self._calendar.cron:
+            return self._cron_after(self._calendar.cron, moment)
+        day = zones.local(moment, self._tz).date() - _DAY
+        for _ in range(_LOOK_AHEAD):
+            end = self._on(day)
+            if end is not None and end > moment:
+                return Slot(f"{day}T{self._calendar.time}", self._start(day, end), end)
+            day += _DAY
+        return None
+
+    def last(self, moment: Micros) -> Micros | None:
+        """Give the last deadline that is not later than the moment."""
+        if self._calendar.cron:
+            return self._cron_last(self._calendar.cron, moment)
+        day = zones.local(moment, self._tz).date() + _DAY
+        for _ in range(_LOOK_AHEAD):
+            end = self._on(day)
+            if end is not None and end <= moment:
+                return end
+            day -= _DAY
+        return None
+
+    def _on(self, day: date) -> Micros | None:
+        if day.weekday() not in self._weekdays:
+            return None
+        return zones.instant(day, self._time, self._tz)
+
+    def _start(self, day: date, end: Micros) -> Micros:
+        """The last deadline before, or `since` if that is later; the event at `since` itself counts."""
+        before = self.last(end - 1)
+        start = end - 7 * DAY if before is None else before
+        if self._calendar.since:
+            since = zones.instant(day, time.fromisoformat(self._calendar.since), self._tz)
+            start = max(start, min(end, since or start) - 1)
+        return start
+
+    def _cron_after(self, cron: str, moment: Micros) -> Slot | None:
+        for wall in CronSim(cron, zones.local(moment, self._tz).replace(fold=0)):
+            end = zones.instant(wall.date(), wall.time(), self._tz)
+            if end is not None and end > moment:
+                before = self._cron_last(cron, end - 1)
+                return Slot(f"{wall:%Y-%m-%dT%H:%M}", end if before is None else before, end)
+        return None
+
+    def _cron_last(self, cron: str, moment: Micros) -> Micros | None:
+        """Walk back from where the wall clock would be, had it not been turned back in the last day."""
+        walls = [zones.local(moment - ago, self._tz) + timedelta(microseconds=ago) for ago in _AGO]
+        for wall in CronSim(cron, max(walls).replace(fold=0, microsecond=0) + _MINUTE, reverse=True):
+            end = zones.instant(wall.date(), wall.time(), self._tz)
+            if end is not None and end <= moment:
+                return end
+        return None
+
+
+@cache
+def longest_gap(calendar: Calendar) -> Micros:
+    """Estimate the longest time between two deadlines, from eight of them."""
+    slots = Slots(calendar)
+    end, longest = _SAMPLE_FROM, 0
+    for _ in range(8):
+        slot = slots.after(end)
+        if slot is None:
+            break
+        longest, end = max(longest, slot.end - slot.start), slot.end
+    return longest

@@ -1,0 +1,35 @@
+"""Which firing led to which: so that rules that set each other off come to an end."""
+
+from typing import Any, Final
+
+from airside.events.wire import WireEvent
+from airside.triggers.firing import Firing
+
+MAX_FIRINGS: Final = 100_000  # remembered depths; the oldest are forgotten first
+
+
+class Chains:
+    """How deep in a chain of cause and effect the recent firings are."""
+
+    def __init__(self) -> None:
+        self._depths: dict[str, int] = {}
+
+    def note(self, firing: Firing) -> None:
+        """Remember a firing."""
+        depths = self._depths
+        depths.pop(firing.id, None)
+        depths[firing.id] = firing.depth
+        if len(depths) > MAX_FIRINGS:
+            del depths[next(iter(depths))]
+
+    def depth_of(self, event: WireEvent) -> int:
+        """Say how deep an event of the plane's own is: the firing itself, or what an action did on one."""
+        return max((self._depths.get(each, 0) for each in (event.id, *event.causes)), default=0)
+
+    def save(self) -> Any:
+        """Give the state as plain values."""
+        return list(self._depths.items())
+
+    def load(self, state: Any) -> None:
+        """Take on a saved state."""
+        self._depths = dict(state)

@@ -1,0 +1,306 @@
+"""The engine: a deterministic fold of the log into firings.
+
+`step` takes the log's records one by one, in order, and gives the firings that each decides:
+
+1. the clock moves to the largest log time seen;
+2. deadlines that lie before the clock pass, in their order, *before* the record itself is applied: what comes late
+   cannot undo them, and an event exactly at a deadline is on time;
+3. a control record changes the rules at exactly its place in the log;
+4. the event meets the rules that could match it, in the order in which they came to be.
+
+Nothing else has a say: no wall clock, no order of arrival elsewhere. A saved engine goes on as if it had never stopped.
+Control records and ticks count only where the plane itself writes (`ctl.>`), so that nobody can forge them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from airside.events import vocabulary
+from airside.events.wire import Micros, Record
+from airside.triggers import snapshot
+from airside.triggers.chains import Chains
+from airside.triggers.entry import Entry
+from airside.triggers.exceptions import PositionGap
+from airside.triggers.firing import Firing
+from airside.triggers.index import RuleIndex
+from airside.triggers.model import Automation
+from airside.triggers.rule import MAX_KEYS, Core, Rule, same_trigger
+
+_INSTALLS = frozenset({vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED})
+_CONTROLS = _INSTALLS | {
+    vocabulary.AUTOMATION_ENABLED,
+    vocabulary.AUTOMATION_DISABLED,
+    vocabulary.AUTOMATION_DELETED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An automation that the engine knows, and whether it runs."""
+
+    automation: Automation
+    revision: int
+    enabled: bool
+
+
+class _Control(msgspec.Struct):
+    """The payload of a control record."""
+
+    name: str
+    revision: int
+    document: Any = None
+
+
+_decode_control = msgspec.json.Decoder(_Control).decode
+
+
+class Engine:
+    """Folds records into firings.
+
+    Args:
+        control: whether control records change the rules; False for a backtest of given rules.
+        gaps_allowed: whether positions may be missing, as in an export; they must still rise.
+        max_keys: how many keys one rule may keep; further ones are refused and counted.
+    """
+
+    def __init__(self, *, control: bool = True, gaps_allowed: bool = False, max_keys: int = MAX_KEYS) -> None:
+        self._control = control
+        self._gaps_allowed = gaps_allowed
+        self._core = Core(max_keys)
+        self._chains = Chains()
+        self._rules: dict[int, Rule] = {}
+        self._next_number = 1
+        self._installed: dict[tuple[str, str], Installed] = {}
+        self._running: dict[tuple[str, str], int] = {}
+        self._indexes: dict[str, RuleIndex] = {}
+        self._broken: dict[tuple[str, str], str] = {}
+
+    @property
+    def position(self) -> int:
+        """The log position of the last record, 0 before the first."""
+        return self._core.position
+
+    @property
+    def now(self) -> Micros:
+        """The log's clock: the largest log time seen."""
+        return self._core.now
+
+    @property
+    def next_deadline(self) -> Micros | None:
+        """The earliest pending deadline. It passes once the clock is *beyond* it."""
+        return self._core.timers.next_deadline
+
+    @property
+    def automations(self) -> Mapping[tuple[str, str], Installed]:
+        """The known automations by workspace and name, disabled ones included."""
+        return self._installed
+
+    @property
+    def broken(self) -> Mapping[tuple[str, str], str]:
+        """Automations on the log that this version cannot read, by workspace and name, with the reason."""
+        return self._broken
+
+    @property
+    def keys_refused(self) -> Mapping[tuple[str, str], int]:
+        """How many events were not counted because a rule had too many keys; by workspace and name."""
+        refused = {name: self._rules[number].keys_refused for name, number in self._running.items()}
+        return {name: count for name, count in refused.items() if count}
+
+    def step(self, record: Record) -> list[Firing]:
+        """Apply one record and give the firings it decides, in order. Raises PositionGap."""
+        core = self._core
+        self._check_position(record.position)
+        clock = core.now = max(core.now, record.received)
+        if record.position:
+            core.position = record.position
+        core.depth = 0
+        core.firings = []
+        self._pass_deadlines(clock)
+        event = record.event
+        if record.subject.startswith("ctl."):
+            if event.type == vocabulary.CLOCK_TICKED:
+                core.gaps.tick(clock)
+                return self._delivered()
+            if self._control and event.type in _CONTROLS:
+                self._apply_control(record)
+        index = self._indexes.get(event.workspace)
+        candidates = index.candidates(event.type, event.resource.id) if index else ()
+        if candidates:
+            entry = Entry(record, clock)
+            if entry.is_own:
+                core.depth = self._chains.depth_of(event)
+            for number in candidates:
+                self._rules[number].on_event(entry)
+        if event.type in vocabulary.TERMINAL_RUN_TYPES:
+            for number, token in core.runs.finish(event.workspace, event.resource.id):
+                self._rules[number].on_finished(token)
+        return self._delivered() if core.firings else []
+
+    def apply(
+        self,
+        automation: Automation,
+        revision: int,
+        *,
+        at: Micros,
+        position: int,
+        workspace: str = "default",
+    ) -> None:
+        """Install an automation, or a new revision of it, at a moment and log position.
+
+        Open windows stay when the trigger is the same, and are closed otherwise.
+        """
+        self._core.now = max(self._core.now, at)
+        name = (workspace, automation.name)
+        self._broken.pop(name, None)
+        known = self._installed.get(name)
+        self._installed[name] = Installed(automation, revision, automation.enabled)
+        running = self._running.get(name)
+        if (
+            running is not None
+            and known is not None
+            and automation.enabled
+            and same_trigger(known.automation, automation)
+        ):
+            self._rules[running].revise(automation, revision)
+            return
+        self._stop(name)
+        if automation.enabled:
+            self._start(name, position)
+
+    def _check_position(self, position: int) -> None:
+        last = self._core.position
+        if position <= 0 or last == 0:
+            return
+        if position != last + 1 and not (self._gaps_allowed and position > last):
+            raise PositionGap(last + 1, position)
+
+    def _pass_deadlines(self, clock: Micros) -> None:
+        timers = self._core.timers
+        while passed := timers.pop_before(clock):
+            deadline, number, token = passed
+            rule = self._rules.get(number)
+            if rule:
+                rule.on_timer(token, deadline)
+
+    def _delivered(self) -> list[Firing]:
+        firings = self._core.firings
+        for firing in firings:
+            self._chains.note(firing)
+        return firings
+
+    def _apply_control(self, record: Record) -> None:
+        event = record.event
+        name = (event.workspace, event.resource.id.removeprefix("automation://"))
+        try:
+            control = _decode_control(event.payload)
+            name = (event.workspace, control.name)
+            if event.type in _INSTALLS:
+                automation = Automation.from_document(control.document)
+                if automation.name != control.name:
+                    raise ValueError(f"the document is of {automation.name}")
+                self.apply(
+                    automation,
+                    control.revision,
+                    at=self._core.now,
+                    position=record.position,
+                    workspace=event.workspace,
+                )
+            else:
+                self._switch(name, event.type, record.position)
+        except (msgspec.MsgspecError, ValidationError, ValueError) as error:
+            self._stop(name)
+            self._installed.pop(name, None)
+            self._broken[name] = f"revision at position {record.position}: {error}"
+
+    def _switch(self, name: tuple[str, str], event_type: str, position: int) -> None:
+        """Enable, disable or delete. Enabling starts with empty windows."""
+        if event_type == vocabulary.AUTOMATION_DELETED:
+            self._stop(name)
+            self._installed.pop(name, None)
+            self._broken.pop(name, None)
+            return
+        known = self._installed.get(name)
+        if known is None:
+            return
+        enabled = event_type == vocabulary.AUTOMATION_ENABLED
+        if known.enabled == enabled:
+            return
+        self._installed[name] = Installed(known.automation, known.revision, enabled)
+        self._stop(name)
+        if enabled:
+            self._start(name, position)
+
+    def _start(self, name: tuple[str, str], position: int) -> None:
+        workspace, _ = name
+        installed = self._installed[name]
+        number = self._next_number
+        self._next_number += 1
+        rule = Rule(self._core, number, workspace, installed.automation, installed.revision, position=position)
+        self._enter(name, rule)
+        rule.arm()
+
+    def _enter(self, name: tuple[str, str], rule: Rule) -> None:
+        self._rules[rule.number] = rule
+        self._running[name] = rule.number
+        self._indexes.setdefault(rule.workspace, RuleIndex()).add(rule.number, rule.subscriptions)
+
+    def _stop(self, name: tuple[str, str]) -> None:
+        """Close a rule with all its windows."""
+        number = self._running.pop(name, None)
+        if number is None:
+            return
+        rule = self._rules.pop(number)
+        self._indexes[rule.workspace].remove(number, rule.subscriptions)
+        self._core.timers.forget(number)
+        self._core.runs.forget(number)
+
+    def save(self) -> bytes:
+        """Give the whole state as bytes, checked when they are loaded."""
+        return snapshot.pack(
+            {
+                "control": self._control,
+                "gaps_allowed": self._gaps_allowed,
+                "max_keys": self._core.max_keys,
+                "now": self._core.now,
+                "position": self._core.position,
+                "timers": self._core.timers.save(),
+                "gaps": self._core.gaps.save(),
+                "runs": self._core.runs.save(),
+                "chains": self._chains.save(),
+                "next_number": self._next_number,
+                "installed": [
+                    [*name, each.automation.to_document(), each.revision, each.enabled]
+                    for name, each in self._installed.items()
+                ],
+                "broken": [[*name, reason] for name, reason in self._broken.items()],
+                "rules": [rule.save() for rule in self._rules.values()],
+            }
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> "Engine":
+        """Make the engine that was saved.
+
+        Raises StateRefused for a state of another engine version or other time-zone data: replay the log then.
+        """
+        state = snapshot.unpack(data)
+        engine = cls(control=state["control"], gaps_allowed=state["gaps_allowed"], max_keys=state["max_keys"])
+        core = engine._core
+        core.now, core.position = state["now"], state["position"]
+        core.timers.load(state["timers"])
+        core.gaps.load(state["gaps"])
+        core.runs.load(state["runs"])
+        engine._chains.load(state["chains"])
+        engine._next_number = state["next_number"]
+        for workspace, name, document, revision, enabled in state["installed"]:
+            automation = Automation.from_document(document)
+            engine._installed[workspace, name] = Installed(automation, revision, enabled)
+        engine._broken = {(workspace, name): reason for workspace, name, reason in state["broken"]}
+        for saved in state["rules"]:
+            rule = Rule.load(core, saved)
+            engine._enter((rule.workspace, rule.automation.name), rule)
+        return engine

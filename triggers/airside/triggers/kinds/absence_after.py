@@ -1,0 +1,138 @@
+"""`absence` + `after`, `within`: an `after` event opened a window for the key, and no expected event came in time.
+
+Later `after` events of an open window change nothing (`rearm: keep`) or move its deadline (`rearm: restart`). An event
+that is both closes first and opens then. A new breach of a key takes the place of an older unresolved one.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from pydantic import Field
+
+from airside.events.wire import Micros
+from airside.triggers import durations, matching
+from airside.triggers.durations import Duration
+from airside.triggers.entry import Entry, EventRef
+from airside.triggers.filters import Filter
+from airside.triggers.index import Subscription
+from airside.triggers.keys import Key
+from airside.triggers.kinds import absence, base
+from airside.triggers.phrases import name_filter
+
+
+class AfterSpec(absence.AbsenceSpec):
+    """Fires when an `after` event was not followed by an expected one in time."""
+
+    after: Filter = Field(description="the events that open a window")
+    within: Duration = Field(description="how long after it the expected event may come")
+    rearm: Literal["keep", "restart"] = Field("keep", description="what another `after` event does to an open window")
+
+
+class _Window(msgspec.Struct, array_like=True):
+    anchor: EventRef
+    opened: Micros
+    due: Micros
+    verdict: Micros
+    timer: int
+    held: bool = False
+    late: tuple[Micros, Micros, EventRef] | None = None  # its own time, its clock, the event
+
+
+class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
+    """At most one open window per key."""
+
+    def __init__(self, spec: AfterSpec, host: base.Host) -> None:
+        super().__init__(spec, host)
+        self._opens = matching.compile_filter(spec.after)
+        self._windows: dict[Key, _Window] = {}
+        self.subscriptions = tuple(
+            Subscription(part.type, matching.resource_ids(part)) for part in (spec.absence, spec.after)
+        )
+
+    def opening_filters(self) -> tuple[Filter, ...]:
+        return (self.spec.after,)
+
+    def reach(self) -> Micros:
+        return self.spec.within + (self.spec.grace or 0)
+
+    def has_window(self, key: Key) -> bool:
+        return key in self._windows
+
+    def on_event(self, entry: Entry) -> None:
+        closes, opens = self.is_expected(entry), self._opens(entry)
+        if not (closes or opens):
+            return
+        key = self.key_of(entry)
+        if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, entry.clock):
+            return
+        if closes:
+            self._close(key, entry)
+        if opens:
+            self._open(key, entry)
+
+    def _open(self, key: Key, entry: Entry) -> None:
+        window = self._windows.get(key)
+        if window is not None:
+            if self.spec.rearm == "keep":
+                return
+            self.host.cancel_timer(window.timer)
+        elif len(self._windows) >= self.host.max_keys:
+            self.host.refuse_key()
+            return
+        start, anchor = self.moment(entry)
+        due = start + self.spec.within
+        verdict = self.verdict_at(due, entry.clock)
+        self._windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
+        self.watch(key)
+
+    def _close(self, key: Key, entry: Entry) -> None:
+        moment, ref = self.moment(entry)
+        window = self._windows.get(key)
+        if window is not None and self.spec.time == "occurred" and moment > window.due:
+            window.late = window.late or (moment, entry.clock, ref)
+        elif window is not None:
+            self.host.cancel_timer(window.timer)
+            del self._windows[key]
+        self.resolve(key, moment, entry.clock, ref)
+        self.settle(key)
+
+    def on_timer(self, token: Any, deadline: Micros) -> None:
+        window = self._windows[token]
+        until = None if window.held else self.hold_until(window.opened, deadline)
+        if until is not None:
+            window.held, window.verdict = True, until
+            window.timer = self.host.set_timer(until, token)
+            return
+        del self._windows[token]
+        self.breach(
+            token,
+            anchor=window.anchor.id,
+            start=window.opened,
+            due=window.due,
+            verdict=window.verdict,
+            events=(window.anchor,),
+            clause={"trigger": "absence", "within": durations.show(self.spec.within)},
+            how=f"within {durations.show(self.spec.within)} after {name_filter(self.spec.after)}, ",
+        )
+        if window.late:
+            self.resolve(token, *window.late)
+        self.settle(token)
+
+    def on_finished(self, token: Any) -> None:
+        window = self._windows.pop(token, None)
+        if window:
+            self.host.cancel_timer(window.timer)
+        self.breaches.pop(token, None)
+
+    def save(self) -> Any:
+        windows = [[key, msgspec.to_builtins(window)] for key, window in self._windows.items()]
+        return [self.save_breaches(), windows]
+
+    def load(self, state: Any) -> None:
+        self.load_breaches(state[0])
+        self._windows = {base.as_key(key): msgspec.convert(window, _Window) for key, window in state[1]}
+        for key in self._windows:
+            self.watch(key)
+
+
+base.register(base.TriggerKind("absence", "after", AfterSpec, AbsenceAfter, has_state=True))

@@ -1,0 +1,177 @@
+"""`absence` + `by`: no expected event in the calendar window that ends at the deadline.
+
+A window reaches from one deadline (exclusive) to the next (inclusive), or from `since`. Each missed deadline fires
+once, with the deadline's local date and time as its name. Without `for_each` the rule is armed by its creation. With it, a
+key is expected from the deadline after the one that its first event belongs to.
+
+With grace, an event between deadline and verdict is taken for the deadline if nothing else was there for it, and for
+the next window otherwise: one event never excuses two deadlines. What comes after the verdict resolves the
+breach, and counts in the window that it lies in.
+"""
+
+from typing import Any
+
+import msgspec
+from pydantic import Field
+
+from airside.events.wire import Micros
+from airside.triggers import matching
+from airside.triggers.calendars import Calendar, Slots, longest_gap
+from airside.triggers.durations import MAX_DURATION
+from airside.triggers.entry import Entry, EventRef
+from airside.triggers.index import Subscription
+from airside.triggers.keys import Key
+from airside.triggers.kinds import absence, base
+
+
+class BySpec(absence.AbsenceSpec):
+    """Fires when no expected event came in the calendar window that ends at the deadline."""
+
+    by: Calendar = Field(description="the deadlines")
+
+
+class _Window(msgspec.Struct, array_like=True):
+    slot: str
+    opened: Micros  # the deadline before, or the rule's creation
+    start: Micros  # events count from here on, exclusive
+    due: Micros
+    verdict: Micros
+    held: bool = False
+
+
+class _KeyState(msgspec.Struct, array_like=True):
+    met: list[Micros]  # deadlines that are not judged yet and have their event
+    late: dict[Micros, tuple[Micros, Micros, EventRef]]  # by deadline: what came before its verdict, yet too late
+
+
+class AbsenceBy(absence.RunningAbsence[BySpec]):
+    """The windows are the rule's, one after the other; each key notes which of them it has met."""
+
+    def __init__(self, spec: BySpec, host: base.Host) -> None:
+        super().__init__(spec, host)
+        self.timezone = spec.by.timezone
+        self._slots = Slots(spec.by)
+        self._windows: list[_Window] = []
+        self._keys: dict[Key, _KeyState] = {}
+        self.subscriptions = (Subscription(spec.absence.type, matching.resource_ids(spec.absence)),)
+
+    def reach(self) -> Micros:
+        return min(2 * longest_gap(self.spec.by), MAX_DURATION) + (self.spec.grace or 0)
+
+    def has_window(self, key: Key) -> bool:
+        return key in self._keys
+
+    def arm(self) -> None:
+        if not self.spec.for_each:
+            self._keys[()] = _KeyState([], {})
+        self._extend(self.host.created, self.host.created)
+
+    def _extend(self, after: Micros, until: Micros) -> None:
+        """Open windows until one ends later than `until`: the one that events of that time belong to."""
+        while not self._windows or self._windows[-1].due <= until:
+            last = self._windows[-1].due if self._windows else after
+            slot = self._slots.after(last)
+            if slot is None:
+                return
+            opened = max(slot.start, after) if not self._windows else last
+            verdict = slot.end + self.grace
+            window = _Window(slot.name, opened, max(slot.start, opened), slot.end, verdict)
+            self._windows.append(window)
+            self.host.set_timer(verdict, slot.end)
+
+    def on_event(self, entry: Entry) -> None:
+        if not self.is_expected(entry):
+            return
+        key = self.key_of(entry)
+        if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, entry.clock):
+            return
+        moment, ref = self.moment(entry)
+        self._extend(entry.clock, max(moment, entry.clock))
+        self.resolve(key, moment, entry.clock, ref)
+        state = self._keys.get(key)
+        if state is None:
+            self._arm_key(key, moment)
+        elif self.spec.time == "occurred":
+            self._note_occurred(state, moment, entry.clock, ref)
+        else:
+            self._note(state, moment)
+
+    def _arm_key(self, key: Key, moment: Micros) -> None:
+        """Begin to expect a key, from the deadline after the one its first event belongs to."""
+        if len(self._keys) >= self.host.max_keys:
+            self.host.refuse_key()
+            return
+        self._keys[key] = _KeyState([window.due for window in self._windows if window.opened < moment], {})
+        self.watch(key)
+
+    def _note(self, state: _KeyState, moment: Micros) -> None:
+        """Take an event for the first window that it serves, all later ones being closed to it by their start."""
+        for window in self._windows:
+            if window.start < moment <= window.verdict:
+                is_new = window.due not in state.met
+                if is_new:
+                    state.met.append(window.due)
+                if is_new or moment <= window.due:
+                    return
+
+    def _note_occurred(self, state: _KeyState, moment: Micros, clock: Micros, ref: EventRef) -> None:
+        for window in self._windows:
+            if window.start < moment <= window.due:
+                if window.due not in state.met:
+                    state.met.append(window.due)
+            elif moment > window.due:
+                state.late.setdefault(window.due, (moment, clock, ref))
+
+    def on_timer(self, token: Any, deadline: Micros) -> None:
+        window = next(window for window in self._windows if window.due == token)
+        until = None if window.held else self.hold_until(window.start, deadline)
+        if until is not None:
+            window.held, window.verdict = True, until
+            self.host.set_timer(until, token)
+            return
+        self._windows.remove(window)
+        self._extend(window.due, window.due)
+        for key, state in list(self._keys.items()):
+            late = state.late.pop(window.due, None) if state.late else None
+            if window.due in state.met:
+                state.met.remove(window.due)
+            else:
+                self._miss(key, window)
+                if late:
+                    self.resolve(key, *late)
+
+    def _miss(self, key: Key, window: _Window) -> None:
+        self.breach(
+            key,
+            anchor=window.slot,
+            start=window.start,
+            due=window.due,
+            verdict=window.verdict,
+            events=(),
+            clause={"trigger": "absence", "by": window.slot, "timezone": self.timezone},
+            how="",
+        )
+
+    def on_finished(self, token: Any) -> None:
+        self._keys.pop(token, None)
+        self.breaches.pop(token, None)
+
+    def save(self) -> Any:
+        return [
+            self.save_breaches(),
+            [msgspec.to_builtins(window) for window in self._windows],
+            [[key, state.met, msgspec.to_builtins(list(state.late.items()))] for key, state in self._keys.items()],
+        ]
+
+    def load(self, state: Any) -> None:
+        self.load_breaches(state[0])
+        self._windows = [msgspec.convert(window, _Window) for window in state[1]]
+        late_items = list[tuple[Micros, tuple[Micros, Micros, EventRef]]]
+        self._keys = {
+            base.as_key(key): _KeyState(met, dict(msgspec.convert(late, late_items))) for key, met, late in state[2]
+        }
+        for key in self._keys:
+            self.watch(key)
+
+
+base.register(base.TriggerKind("absence", "by", BySpec, AbsenceBy, has_state=True))

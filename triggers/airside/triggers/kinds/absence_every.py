@@ -1,0 +1,140 @@
+"""`absence` + `every`: no expected event of the key for that long. Freshness, heartbeats.
+
+A key's window opens with its first event, or with the rule itself (`armed_by: rule`, for a rule without `for_each`).
+Each silence fires once; the next event resolves it and opens the next window.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from pydantic import Field, model_validator
+
+from airside.events.wire import Micros
+from airside.triggers import durations, matching
+from airside.triggers.durations import Duration
+from airside.triggers.entry import Entry, EventRef
+from airside.triggers.index import Subscription
+from airside.triggers.keys import Key
+from airside.triggers.kinds import absence, base
+
+
+class EverySpec(absence.AbsenceSpec):
+    """Fires when no expected event came for that long."""
+
+    every: Duration = Field(description="the longest silence that is fine")
+    armed_by: Literal["event", "rule"] = Field(
+        "event", description="whether the first event or the rule's creation opens the first window"
+    )
+
+    @model_validator(mode="after")
+    def _armed_by_one(self) -> "EverySpec":
+        if self.armed_by == "rule" and self.for_each:
+            raise ValueError("`armed_by: rule` cannot know the keys of `for_each`; leave one of them out")
+        return self
+
+
+class _Window(msgspec.Struct, array_like=True):
+    anchor: str
+    last: EventRef | None
+    start: Micros
+    due: Micros
+    verdict: Micros
+    timer: int
+    held: bool = False
+    late: tuple[Micros, Micros, EventRef] | None = None  # its own time, its clock, the event
+
+
+class AbsenceEvery(absence.RunningAbsence[EverySpec]):
+    """One window per key, moved on by each expected event."""
+
+    def __init__(self, spec: EverySpec, host: base.Host) -> None:
+        super().__init__(spec, host)
+        self._windows: dict[Key, _Window] = {}
+        self.subscriptions = (Subscription(spec.absence.type, matching.resource_ids(spec.absence)),)
+
+    def reach(self) -> Micros:
+        return self.spec.every + (self.spec.grace or 0)
+
+    def has_window(self, key: Key) -> bool:
+        return key in self._windows
+
+    def arm(self) -> None:
+        if self.spec.armed_by == "rule":
+            now = self.host.created
+            self._start((), f"rule:{self.host.created_position}", None, now, now)
+
+    def on_event(self, entry: Entry) -> None:
+        if not self.is_expected(entry):
+            return
+        key = self.key_of(entry)
+        if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, entry.clock):
+            return
+        moment, ref = self.moment(entry)
+        window = self._windows.get(key)
+        if window is None:
+            if len(self._windows) >= self.host.max_keys:
+                self.host.refuse_key()
+                return
+        elif self.spec.time == "occurred" and moment > window.due:
+            # too late for this window, whose verdict is still to come: it begins the next one then
+            if window.late is None or moment > window.late[0]:
+                window.late = (moment, entry.clock, ref)
+            return
+        elif moment < window.start:
+            return  # an older event that arrived late proves nothing about the silence since
+        else:
+            self.host.cancel_timer(window.timer)
+        self.resolve(key, moment, entry.clock, ref)
+        if window is not None and window.late is not None:
+            moment, _, ref = window.late  # it came first, but is about a later moment
+        self._start(key, ref.id, ref, moment, entry.clock)
+
+    def _start(self, key: Key, anchor: str, last: EventRef | None, start: Micros, clock: Micros) -> None:
+        due = start + self.spec.every
+        verdict = self.verdict_at(due, clock)
+        timer = self.host.set_timer(verdict, key)
+        self._windows[key] = _Window(anchor, last, start, due, verdict, timer)
+        self.watch(key)
+
+    def on_timer(self, token: Any, deadline: Micros) -> None:
+        window = self._windows[token]
+        until = None if window.held else self.hold_until(window.start, deadline)
+        if until is not None:
+            window.held, window.verdict = True, until
+            window.timer = self.host.set_timer(until, token)
+            return
+        del self._windows[token]
+        self.breach(
+            token,
+            anchor=window.anchor,
+            start=window.start,
+            due=window.due,
+            verdict=window.verdict,
+            events=(window.last,) if window.last else (),
+            clause={"trigger": "absence", "every": durations.show(self.spec.every)},
+            how=f"for {durations.show(self.spec.every)}, ",
+        )
+        if window.late:
+            moment, clock, ref = window.late
+            self.resolve(token, moment, clock, ref)
+            self._start(token, ref.id, ref, moment, clock)
+        self.settle(token)
+
+    def on_finished(self, token: Any) -> None:
+        window = self._windows.pop(token, None)
+        if window:
+            self.host.cancel_timer(window.timer)
+        self.breaches.pop(token, None)
+
+    def save(self) -> Any:
+        windows = [[key, msgspec.to_builtins(window)] for key, window in self._windows.items()]
+        return [self.save_breaches(), windows]
+
+    def load(self, state: Any) -> None:
+        self.load_breaches(state[0])
+        self._windows = {base.as_key(key): msgspec.convert(window, _Window) for key, window in state[1]}
+        for key in self._windows:
+            self.watch(key)
+
+
+base.register(base.TriggerKind("absence", "every", EverySpec, AbsenceEvery, has_state=True))

@@ -1,0 +1,194 @@
+"""What every kind of trigger has in common, and the register they enter themselves in.
+
+A kind is one module in this package: its model (what may be written under `trigger`), its running form (a fold over
+entries and deadlines), and one call of `register`. Nothing else names kinds.
+
+The running form knows no automation: it talks to a `Host`. The host of a top-level trigger is a rule, which makes
+firings; a trigger that holds others hosts them itself and takes their verdicts.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from pydantic import Field
+
+from airside.events.wire import Micros
+from airside.triggers.durations import HOUR, Duration
+from airside.triggers.entry import Entry
+from airside.triggers.firing import Verdict
+from airside.triggers.gaps import Gaps
+from airside.triggers.index import Subscription
+from airside.triggers.keys import ForEach, Key, compile_key
+from airside.triggers.strict import Strict
+
+DEDUPE_MARGIN: Final = HOUR  # ids are remembered this much longer than a window reaches
+MAX_REMEMBERED_IDS: Final = 1_000_000  # per trigger; the oldest are forgotten first
+
+
+class TriggerSpec(Strict):
+    """The keys that every trigger may have."""
+
+    for_each: ForEach = Field((), description="a window for each value of these: `resource.id`, `$.table` …")
+    cooldown: Duration | None = Field(None, description="at most one firing per key in this time")
+
+
+class Host(Protocol):
+    """What a running trigger may ask of whoever runs it."""
+
+    @property
+    def now(self) -> Micros:
+        """The log's clock."""
+
+    @property
+    def gaps(self) -> Gaps:
+        """When the plane was blind."""
+
+    @property
+    def max_keys(self) -> int:
+        """How many keys the trigger may keep."""
+
+    @property
+    def created(self) -> Micros:
+        """The clock when the rule began to run."""
+
+    @property
+    def created_position(self) -> int:
+        """The log position of the rule's revision."""
+
+    def set_timer(self, deadline: Micros, token: Any) -> int:
+        """Ask for `on_timer(token)` once the clock has passed the deadline. Gives a handle."""
+
+    def cancel_timer(self, handle: int) -> None:
+        """Take back a timer."""
+
+    def trigger(self, verdict: Verdict) -> str | None:
+        """Deliver a verdict. Gives its id, or None when it is suppressed (cooldown)."""
+
+    def resolve(self, verdict: Verdict) -> None:
+        """Deliver that an earlier verdict no longer holds."""
+
+    def is_finished(self, run: str) -> bool:
+        """Tell whether the run with this resource id has finished."""
+
+    def watch_run(self, run: str, token: Any) -> None:
+        """Ask for `on_finished(token)` when the run finishes."""
+
+    def unwatch_run(self, run: str, token: Any) -> None:
+        """Take that back."""
+
+    def refuse_key(self) -> None:
+        """Note that a key was not taken because there are too many."""
+
+
+SpecT = TypeVar("SpecT", bound=TriggerSpec)
+
+
+class RunningTrigger(ABC, Generic[SpecT]):
+    """A trigger at work: a deterministic fold. Its state is its own; `save` and `load` carry it over."""
+
+    #: Which events to bring; what else comes is ignored.
+    subscriptions: tuple[Subscription, ...]
+
+    def __init__(self, spec: SpecT, host: Host) -> None:
+        self.spec = spec
+        self.host = host
+        self.key_of = compile_key(spec.for_each)
+        self.seen = SeenIds(self.reach() + DEDUPE_MARGIN)
+
+    @abstractmethod
+    def reach(self) -> Micros:
+        """Say how far back in the log an event can matter."""
+
+    def arm(self) -> None:  # most kinds have nothing to do before the first event
+        """Begin: called once, when the rule starts with empty windows."""
+
+    @abstractmethod
+    def on_event(self, entry: Entry) -> None:
+        """Take in an entry."""
+
+    def on_timer(self, token: Any, deadline: Micros) -> None:  # not every kind has deadlines
+        """Act on a deadline that has passed."""
+
+    def on_finished(self, token: Any) -> None:  # only for those that watch runs
+        """Close what belongs to a finished run, for good."""
+
+    @abstractmethod
+    def save(self) -> Any:
+        """Give the state as values that JSON can hold."""
+
+    @abstractmethod
+    def load(self, state: Any) -> None:
+        """Take on a saved state. Timers are kept by the host and come back with their handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerKind:
+    """One way to say *when*: told from the others by a key under `trigger`, or two where the first is shared."""
+
+    word: str
+    mark: str | None
+    spec: type[TriggerSpec]
+    running: type[RunningTrigger[Any]]
+    has_state: bool
+
+    @property
+    def tag(self) -> str:
+        """Name the kind where no text from a file can be mistaken for it."""
+        return f"\0{self.word} {self.mark or ''}"
+
+
+_KINDS: dict[str, TriggerKind] = {}
+
+
+def register(kind: TriggerKind) -> None:
+    """Make a kind known."""
+    _KINDS[kind.tag] = kind
+
+
+def kinds() -> Mapping[str, TriggerKind]:
+    """Give the known kinds by their tags."""
+    return _KINDS
+
+
+def kind_of(spec: TriggerSpec) -> TriggerKind:
+    """Give the kind that a trigger's model belongs to."""
+    return next(kind for kind in _KINDS.values() if kind.spec is type(spec))
+
+
+class SeenIds:
+    """Ids of events that counted, so that a repeat does not count again. Forgotten by age."""
+
+    __slots__ = ("_clocks", "_reach")
+
+    def __init__(self, reach: Micros) -> None:
+        self._reach = reach
+        self._clocks: dict[str, Micros] = {}
+
+    def is_new(self, event_id: str, now: Micros) -> bool:
+        """Tell whether the id is new, and remember it."""
+        clocks = self._clocks
+        horizon = now - self._reach
+        while clocks:
+            oldest = next(iter(clocks))
+            if clocks[oldest] >= horizon and len(clocks) < MAX_REMEMBERED_IDS:
+                break
+            del clocks[oldest]
+        if event_id in clocks:
+            return False
+        clocks[event_id] = now
+        return True
+
+    def save(self) -> Any:
+        """Give the state as plain values."""
+        return list(self._clocks.items())
+
+    def load(self, state: Any) -> None:
+        """Take on a saved state."""
+        self._clocks = dict(state)
+
+
+def as_key(value: Any) -> Key:
+    """Turn a saved key back into one."""
+    return tuple(value)

@@ -1,0 +1,212 @@
+"""One automation at work: its trigger's state, and how the trigger's verdicts become firings."""
+
+from typing import Any, Final
+
+from airside.events.wire import Micros
+from airside.triggers import keys, kinds
+from airside.triggers.entry import Entry, iso
+from airside.triggers.firing import Firing, Outcome, Verdict, firing_id
+from airside.triggers.gaps import Gaps
+from airside.triggers.index import Subscription
+from airside.triggers.keys import Key
+from airside.triggers.kinds import RunningTrigger
+from airside.triggers.model import Automation
+from airside.triggers.runs import Runs
+from airside.triggers.timers import Timers
+
+MAX_KEYS: Final = 1_000_000  # per rule, about 400 MB of windows
+MAX_DEPTH: Final = 8  # firings that led to firings: rules that set each other off stop here
+
+
+class Core:
+    """What all rules of an engine share."""
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
+        self.now: Micros = 0
+        self.position = 0
+        self.max_keys = max_keys
+        self.timers = Timers()
+        self.gaps = Gaps()
+        self.runs = Runs()
+        self.depth = 0  # of the entry that is being applied
+        self.firings: list[Firing] = []
+
+
+class Rule:
+    """A revision of an automation. Hosts its trigger; see `airside.triggers.kinds.base.Host`."""
+
+    def __init__(
+        self, core: Core, number: int, workspace: str, automation: Automation, revision: int, *, position: int
+    ) -> None:
+        self._core = core
+        self.number = number
+        self.workspace = workspace
+        self.automation = automation
+        self.revision = revision
+        self.created: Micros = core.now
+        self.created_position = position
+        self.keys_refused = 0
+        self.loops_stopped = 0
+        self._fired: dict[Key, Micros] = {}
+        self._own_id = f"automation://{automation.name}"
+        self._trigger: RunningTrigger[Any] = kinds.kind_of(automation.trigger).running(automation.trigger, self)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Give what the trigger wants to see."""
+        return self._trigger.subscriptions
+
+    @property
+    def now(self) -> Micros:
+        """The log's clock."""
+        return self._core.now
+
+    @property
+    def gaps(self) -> Gaps:
+        """When the plane was blind."""
+        return self._core.gaps
+
+    @property
+    def max_keys(self) -> int:
+        """How many keys the trigger may keep."""
+        return self._core.max_keys
+
+    def arm(self) -> None:
+        """Begin with empty windows."""
+        self._trigger.arm()
+
+    def revise(self, automation: Automation, revision: int) -> None:
+        """Take on a revision whose trigger is the same: windows stay open."""
+        self.automation = automation
+        self.revision = revision
+
+    def on_event(self, entry: Entry) -> None:
+        """Show the trigger an entry. What a rule itself wrote does not set it off again."""
+        if entry.event.resource.id == self._own_id and entry.is_own:
+            return
+        self._trigger.on_event(entry)
+
+    def on_timer(self, token: Any, deadline: Micros) -> None:
+        """Tell the trigger that a deadline has passed."""
+        self._trigger.on_timer(token, deadline)
+
+    def on_finished(self, token: Any) -> None:
+        """Tell the trigger that a run it watches has finished."""
+        self._trigger.on_finished(token)
+
+    def set_timer(self, deadline: Micros, token: Any) -> int:
+        """Ask to be told once the clock has passed the deadline."""
+        return self._core.timers.set(deadline, self.number, token)
+
+    def cancel_timer(self, handle: int) -> None:
+        """Take back a timer."""
+        self._core.timers.cancel(handle)
+
+    def is_finished(self, run: str) -> bool:
+        """Tell whether the run has finished."""
+        return self._core.runs.is_finished(self.workspace, run)
+
+    def watch_run(self, run: str, token: Any) -> None:
+        """Ask to be told when the run finishes."""
+        self._core.runs.watch(self.workspace, run, self.number, token)
+
+    def unwatch_run(self, run: str, token: Any) -> None:
+        """Take that back."""
+        self._core.runs.unwatch(self.workspace, run, self.number, token)
+
+    def refuse_key(self) -> None:
+        """Note that a key was not taken because there are too many."""
+        self.keys_refused += 1
+
+    def trigger(self, verdict: Verdict) -> str | None:
+        """Make a firing of a verdict, unless the cooldown or a loop forbids it. Gives its id."""
+        cooldown = self.automation.trigger.cooldown
+        if cooldown and not self._cooled_down(verdict, cooldown):
+            return None
+        if self._core.depth >= MAX_DEPTH:
+            self.loops_stopped += 1
+            return None
+        identity = (self.workspace, self.automation.name, self.revision, verdict.key, verdict.anchor)
+        fired = firing_id(*identity, "triggered")
+        self._core.firings.append(self._firing(fired, "triggered", verdict))
+        return fired
+
+    def resolve(self, verdict: Verdict) -> None:
+        """Make the firing that says an earlier one no longer holds."""
+        self._core.firings.append(self._firing(firing_id(verdict.resolves, "resolved"), "resolved", verdict))
+
+    def _cooled_down(self, verdict: Verdict, cooldown: Micros) -> bool:
+        fired = self._fired
+        while fired and verdict.time - next(iter(fired.values())) >= cooldown:
+            del fired[next(iter(fired))]
+        last = fired.get(verdict.key)
+        if last is not None and verdict.time - last < cooldown:
+            return False
+        fired.pop(verdict.key, None)
+        fired[verdict.key] = verdict.time
+        return True
+
+    def _firing(self, identity: str, outcome: Outcome, verdict: Verdict) -> Firing:
+        automation = self.automation
+        window: dict[str, Any] = {"start": iso(verdict.start), "end": iso(verdict.end)}
+        if verdict.blind_for:
+            window["blind_for"] = verdict.blind_for / 1_000_000
+        chosen = automation.actions if outcome == "triggered" else automation.on_resolve
+        return Firing(
+            id=identity,
+            outcome=outcome,
+            workspace=self.workspace,
+            automation=automation.name,
+            revision=self.revision,
+            key=keys.nested(automation.trigger.for_each, verdict.key),
+            window=window,
+            time=verdict.time,
+            position=self._core.position,
+            decided=self._core.now,
+            events=tuple(ref.to_dict() for ref in verdict.events),
+            event_count=verdict.event_count,
+            reason=verdict.reason,
+            clause=verdict.clause,
+            severity=automation.severity,
+            actions=[action.to_dict() for action in chosen],
+            late_by=verdict.late_by,
+            resolves=verdict.resolves,
+            depth=self._core.depth + 1,
+        )
+
+    def save(self) -> Any:
+        """Give the state as plain values."""
+        return {
+            "number": self.number,
+            "workspace": self.workspace,
+            "document": self.automation.to_document(),
+            "revision": self.revision,
+            "created": self.created,
+            "created_position": self.created_position,
+            "refused": [self.keys_refused, self.loops_stopped],
+            "fired": list(self._fired.items()),
+            "trigger": self._trigger.save(),
+        }
+
+    @classmethod
+    def load(cls, core: Core, state: Any) -> "Rule":
+        """Make the rule that was saved."""
+        automation = Automation.from_document(state["document"])
+        rule = cls(
+            core,
+            state["number"],
+            state["workspace"],
+            automation,
+            state["revision"],
+            position=state["created_position"],
+        )
+        rule.created = state["created"]
+        rule.keys_refused, rule.loops_stopped = state["refused"]
+        rule._fired = {tuple(key): time for key, time in state["fired"]}
+        rule._trigger.load(state["trigger"])
+        return rule
+
+
+def same_trigger(one: Automation, other: Automation) -> bool:
+    """Tell whether two automations say *when* in the same way, however it is written."""
+    return one.trigger == other.trigger
