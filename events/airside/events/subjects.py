@@ -40,6 +40,11 @@ def control(workspace: str, resource_id: str, event_type: str) -> str:
     return f"ctl.{workspace}.{token(resource_id)}.{type_tokens(event_type)}"
 
 
+def controls_of(workspace: str, resource_id: str) -> str:
+    """Name all subjects on which the plane writes about one resource."""
+    return f"ctl.{workspace}.{token(resource_id)}.>"
+
+
 def firing(workspace: str, automation: str, firing_id: str) -> str:
     """Name the subject of a firing: one message for ever."""
     return f"fire.{workspace}.{token(automation)}.{firing_id}"

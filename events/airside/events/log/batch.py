@@ -1,5 +1,6 @@
 """What readers of the log receive."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from airside.events.wire import Micros, Record
@@ -37,6 +38,7 @@ class Head:
     created: str
     first: int
     last: int
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,14 @@ class Appended:
     duplicates: int
     first: int | None = None
     last: int | None = None
+
+    def plus(self, placed: Iterable[tuple[int, bool]]) -> "Appended":
+        """Count further messages, each given as its position and whether it was known already."""
+        positions = [(position, known) for position, known in placed]
+        fresh = [position for position, known in positions if not known]
+        return Appended(
+            self.accepted + len(fresh),
+            self.duplicates + len(positions) - len(fresh),
+            self.first if self.first is not None or not fresh else fresh[0],
+            fresh[-1] if fresh else self.last,
+        )

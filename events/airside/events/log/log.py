@@ -33,18 +33,15 @@ class Log:
         """Append in atomic batches of up to 1,000: each batch is stored whole or not at all."""
         total = Appended(0, 0)
         for start in range(0, len(messages), writer.MAX_BATCH):
-            done = await writer.append_batch(self.nc, list(messages[start : start + writer.MAX_BATCH]))
-            total = Appended(
-                total.accepted + done.accepted,
-                total.duplicates + done.duplicates,
-                total.first or done.first,
-                done.last or total.last,
-            )
+            placed = await writer.append_batch(self.nc, list(messages[start : start + writer.MAX_BATCH]))
+            total = total.plus(placed)
         return total
 
-    async def append(self, message: writer.Outgoing, *, expected_last: int | None = None) -> tuple[int, bool]:
+    async def append(
+        self, message: writer.Outgoing, *, expected_last: int | None = None, among: str = ""
+    ) -> writer.Placed:
         """Append one message; see `writer.append`."""
-        return await writer.append(self.nc, message, expected_last=expected_last)
+        return await writer.append(self.nc, message, expected_last=expected_last, among=among)
 
     async def create_once(self, subject: str, data: bytes) -> bool:
         """Write what must exist once for ever; see `writer.create_once`."""
@@ -64,7 +61,7 @@ class Log:
         return interpret(position, received, message["subject"], data)
 
     async def last_on_subject(self, subject: str) -> int:
-        """Give the position of the last entry on a subject, 0 when there is none."""
+        """Give the position of the last entry on a subject, which may hold wildcards; 0 when there is none."""
         try:
             answer = await streams.api(self.nc, f"STREAM.MSG.GET.{streams.EVENTS}", {"last_by_subj": subject})
         except streams.ApiError as error:

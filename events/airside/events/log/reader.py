@@ -41,7 +41,7 @@ async def head(nc: Client) -> Head:
     """Tell where the log stands now."""
     info = await streams.api(nc, f"STREAM.INFO.{streams.EVENTS}")
     state = info["state"]
-    return Head(info["created"], state["first_seq"], state["last_seq"])
+    return Head(info["created"], state["first_seq"], state["last_seq"], state["bytes"])
 
 
 class Reader:

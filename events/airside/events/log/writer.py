@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from nats.aio.client import Client
@@ -12,20 +12,21 @@ from nats.js.errors import NoStreamResponseError
 
 from airside.events import subjects, wire
 from airside.events.exceptions import Conflict, LogError, LogFull, LogUnavailable
-from airside.events.log.batch import Appended
 from airside.events.log.streams import ApiError
 from airside.events.model import uuid7
 
 #: The broker's own limit on an atomic batch.
 MAX_BATCH: Final = 1_000
-#: An atomic batch costs four fsyncs and two files; below this size single messages are as cheap.
-MIN_BATCH: Final = 2
 ACK_TIMEOUT_SECONDS: Final = 10.0
 
 _DUPLICATE_IN_BATCH: Final = 10_201
 _EXISTS: Final = frozenset({10_071, 10_164, 10_077})
 _WRONG_LAST: Final = frozenset({10_071, 10_164})
 _STREAM_FULL: Final = frozenset({10_047, 10_077, 10_002, 10_023, 10_025, 10_028})
+
+
+#: Where a message stands, and whether the broker knew its id already.
+Placed: TypeAlias = tuple[int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ def message_id(workspace: str, event_id: str) -> str:
     return blake2b(f"{workspace}\0{event_id}".encode(), digest_size=16).hexdigest()
 
 
-def outgoing(event: wire.WireEvent) -> Outgoing:
+def outgoing(event: wire.WireEvent, known_message_id: str = "") -> Outgoing:
     """Prepare an event that anybody may post."""
     return Outgoing(
         subjects.event(event.workspace, event.resource.id, event.type),
         wire.encode(event),
-        message_id(event.workspace, event.id),
+        known_message_id or message_id(event.workspace, event.id),
     )
 
 
@@ -60,15 +61,18 @@ def outgoing_control(event: wire.WireEvent) -> Outgoing:
     )
 
 
-async def append(nc: Client, message: Outgoing, *, expected_last: int | None = None) -> tuple[int, bool]:
+async def append(nc: Client, message: Outgoing, *, expected_last: int | None = None, among: str = "") -> Placed:
     """Append one message; give its position and whether the broker knew its id already.
 
-    `expected_last` makes it conditional on the position of the subject's last message (0: none yet); raises Conflict
-    when another writer was first. Raises LogUnavailable (send it again), LogFull.
+    `expected_last` makes it conditional on the position of the last message on its subject, or on any that `among`
+    (a subject with wildcards) covers; 0 says there is none yet. Raises Conflict when another writer was first,
+    LogUnavailable (send it again), LogFull.
     """
     headers = {"Nats-Msg-Id": message.message_id}
     if expected_last is not None:
         headers["Nats-Expected-Last-Subject-Sequence"] = str(expected_last)
+        if among:
+            headers["Nats-Expected-Last-Subject-Sequence-Subject"] = among
     try:
         ack = await _request(nc, message, headers)
     except ApiError as error:
@@ -93,26 +97,30 @@ async def create_once(nc: Client, subject: str, data: bytes) -> bool:
     return not ack.get("duplicate", False)
 
 
-async def append_batch(nc: Client, messages: list[Outgoing]) -> Appended:
+async def append_batch(nc: Client, messages: list[Outgoing]) -> list[Placed]:
     """Append up to 1,000 messages so that all or none is stored, at consecutive positions.
 
     A message id that the broker still remembers makes it refuse an atomic batch whole; then the messages go one by
-    one, in order, and the known ones are counted as duplicates. Raises LogUnavailable (send all again), LogFull.
+    one, in order, and the known ones say so. Raises LogUnavailable (send all again), LogFull.
     """
     if len(messages) > MAX_BATCH:
         raise LogError(f"a batch of {len(messages):,} messages; at most {MAX_BATCH:,} are atomic")
-    if len(messages) >= MIN_BATCH:
+    if len(messages) > 1:
         try:
             return await _commit(nc, messages)
         except ApiError as error:
             if error.code != _DUPLICATE_IN_BATCH:
                 raise _translated(error) from error
-    return await _one_by_one(nc, messages)
+    return await append_singly(nc, messages)
 
 
-async def _commit(nc: Client, messages: list[Outgoing]) -> Appended:
+async def append_singly(nc: Client, messages: list[Outgoing]) -> list[Placed]:
+    """Append messages one by one, pipelined: one connection keeps their order."""
+    return await asyncio.gather(*(append(nc, message) for message in messages))
+
+
+async def _commit(nc: Client, messages: list[Outgoing]) -> list[Placed]:
     batch = uuid7()
-    last = len(messages)
     try:
         for number, message in enumerate(messages[:-1], 1):
             headers = {
@@ -125,21 +133,13 @@ async def _commit(nc: Client, messages: list[Outgoing]) -> Appended:
         raise LogUnavailable(f"the batch could not be sent: {error!r}") from error
     headers = {
         "Nats-Batch-Id": batch,
-        "Nats-Batch-Sequence": str(last),
+        "Nats-Batch-Sequence": str(len(messages)),
         "Nats-Batch-Commit": "1",
         "Nats-Msg-Id": messages[-1].message_id,
     }
     ack = await _request(nc, messages[-1], headers)
-    return Appended(last, 0, ack["seq"] - last + 1, ack["seq"])
-
-
-async def _one_by_one(nc: Client, messages: list[Outgoing]) -> Appended:
-    """Send single messages, pipelined: one connection keeps their order."""
-    results = await asyncio.gather(*(append(nc, message) for message in messages))
-    fresh = [position for position, duplicate in results if not duplicate]
-    if not fresh:
-        return Appended(0, len(messages))
-    return Appended(len(fresh), len(messages) - len(fresh), fresh[0], fresh[-1])
+    last: int = ack["seq"]
+    return [(position, False) for position in range(last - len(messages) + 1, last + 1)]
 
 
 async def _request(nc: Client, message: Outgoing, headers: dict[str, str]) -> dict[str, Any]:

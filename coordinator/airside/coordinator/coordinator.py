@@ -1,0 +1,177 @@
+"""One coordinator: every part, started in order and stopped in order."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from nats.aio.client import Client
+
+from airside.coordinator.api import HttpSettings, Status
+from airside.coordinator.automations import AutomationStore
+from airside.coordinator.engine import EngineRunner
+from airside.coordinator.engine.snapshots import Snapshots
+from airside.coordinator.feed import Feed
+from airside.coordinator.gateway import Gateway
+from airside.coordinator.home import Home
+from airside.coordinator.metrics import Metrics
+from airside.coordinator.nats_server import EmbeddedServer
+from airside.coordinator.parts import Parts
+from airside.coordinator.projector import Projector
+from airside.coordinator.settings import ServerSettings
+from airside.coordinator.token_store import TokenStore
+from airside.coordinator.views import Views
+from airside.events.exceptions import LogError
+from airside.events.limits import Limits
+from airside.events.log import Head, Log, ReaderClient, connect
+from airside.triggers.firing import Firing
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WATCH_SECONDS: Final = 0.5
+_log = logging.getLogger("airside")
+
+
+class Coordinator:
+    """The server without its HTTP face; implements `airside.coordinator.api.Plane`.
+
+    `start` and `stop` belong to one event loop in the main thread, whose end ends the embedded nats-server too.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.home = Home(settings.home.expanduser().absolute())
+        self.http = HttpSettings()
+        self.limits = Limits()
+        self.auth_required = not settings.loopback
+        self.metrics = Metrics()
+        self.feed = Feed(max_watchers=self.http.max_streams)
+        self.parts = Parts()
+        self.addresses: dict[str, str] = {}
+        self._server: EmbeddedServer | None = None
+        self._clients: list[Client] = []
+        self._stops: list[Callable[[], Any]] = []
+
+    async def start(self) -> None:
+        """Start everything; returns when events can be posted, while the log may still be read in.
+
+        Raises HomeInUse, ServerFailed, LogUnavailable, LogDamaged; whatever was started is stopped again.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        self.home.lock()
+        self._stops.append(self.home.release)
+        url = self._start_server()
+        self.log = Log(await self._connect(url, "airside"))
+        await self.log.ensure(replicas=self.settings.replicas, max_bytes=self.settings.max_log_bytes)
+        self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
+        await self.tokens.start()
+        self._stops.append(self.tokens.stop)
+        views = await asyncio.to_thread(Views.open, self.home.views)
+        self.projector = Projector(
+            self.log, views, self.feed, read_from=Log(await self._connect(url, "projector", ReaderClient))
+        )
+        self._stops.append(self.projector.close)
+        self.gateway = Gateway(self.log, views)
+        self.gateway.start()
+        self._stops.append(self.gateway.stop)
+        self.automations = AutomationStore(self.log, self.projector.settled)
+        self.engine = EngineRunner(
+            self.log,
+            Snapshots(self.home.engine),
+            read_from=Log(await self._connect(url, "engine", ReaderClient)),
+            fired=self._count_firing,
+        )
+        self.parts.run("projector", self.projector.run)
+        self._stops.append(lambda: self.parts.stop("projector"))
+        self.parts.run("engine", self.engine.run)
+        self._stops.append(self._stop_engine)
+        if self._server is not None:
+            self.parts.run("nats-server", self._watch_server)
+            self._stops.append(lambda: self.parts.stop("nats-server"))
+
+    async def stop(self) -> None:
+        """Stop everything in the opposite order. Each step is tried whatever the others do."""
+        self.feed.close()
+        while self._stops:
+            step = self._stops.pop()
+            try:
+                result = step()
+                if asyncio.iscoroutine(result):
+                    await result
+            except Exception:  # noqa: BLE001 - the other parts must be stopped all the same
+                _log.exception("while stopping")
+
+    def not_ready(self) -> list[str]:
+        """Give the reasons why the coordinator is not ready; none when it is."""
+        reasons = []
+        if self.parts.damage:
+            reasons.append(self.parts.damage)
+        reasons += [f"{name} failed: {reason}" for name, reason in self.parts.failing.items()]
+        if not self.projector.caught_up.is_set():
+            reasons.append(f"the views are being read in (position {self.projector.views.position:,})")
+        if not self.engine.caught_up.is_set():
+            reasons.append(f"the trigger engine is reading the log (position {self.engine.position:,})")
+        return reasons
+
+    async def status(self) -> Status:
+        """Tell where everything stands; answers when the log does not."""
+        try:
+            head = await self.log.head()
+        except LogError:
+            head = Head("", 0, 0)
+        return Status(
+            version=version("airside"),
+            addresses=self.addresses,
+            log_first=head.first,
+            log_last=head.last,
+            log_bytes=head.bytes,
+            log_created=head.created,
+            views_position=self.projector.views.position,
+            engine_position=self.engine.position,
+            engine_now=self.engine.now or None,
+            next_deadline=self.engine.next_deadline,
+            counts={"automations": len(self.engine.engine.automations)},
+            damage=self.parts.damage,
+        )
+
+    async def run_read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one of `views.reads` in a thread, on a cursor of its own."""
+        return await self.projector.views.run_read(function, *args, **kwargs)
+
+    def _start_server(self) -> str:
+        if self.settings.nats_url is not None:
+            return self.settings.nats_url.get_secret_value()
+        self._server = EmbeddedServer(self.home.nats, self.settings.nats_port)
+        self._server.start()
+        self._stops.append(self._server.stop)
+        self.addresses["nats"] = f"nats://{self._server.address}"
+        return self._server.url
+
+    async def _connect(self, url: str, name: str, client: type[Client] = Client) -> Client:
+        connection = await connect(url, name=f"airside-{name}", client=client)
+        self._stops.append(connection.close)
+        return connection
+
+    async def _stop_engine(self) -> None:
+        await self.parts.stop("engine")
+        if self.parts.damage is None:
+            await self.engine.save()
+
+    async def _watch_server(self) -> None:
+        """Start the embedded nats-server again, on the same port, when it ends by itself."""
+        while self._server is not None:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if (code := self._server.exit_code()) is not None:
+                _log.error("nats-server ended with code %d; starting it again", code)
+                self._server.start()
+
+    def _count_firing(self, firing: Firing) -> None:
+        self.metrics.firings.labels(outcome=firing.outcome).inc()

@@ -1,0 +1,61 @@
+"""How a coordinator runs. Settings: `AIRSIDE_PORT=7700` and so on, then `airside.toml`, then these defaults."""
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from airside.coordinator.api.gate import is_local_host
+
+
+class ServerSettings(BaseSettings):
+    """Everything `airside up` can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore", toml_file="airside.toml")
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("airside", appauthor=False)),
+        description="the folder for everything this coordinator keeps",
+    )
+    host: str = Field("127.0.0.1", description="the address HTTP listens on")
+    port: int = Field(7700, ge=0, le=65_535, description="the port HTTP listens on; 0: any free one")
+    nats_url: SecretStr | None = Field(None, description="a NATS server or cluster to use instead of the embedded one")
+    nats_port: int = Field(-1, description="the embedded server's port on loopback; -1: any free one")
+    replicas: int = Field(1, ge=1, le=5, description="copies of each stream in a NATS cluster")
+    max_log_bytes: int = Field(-1, ge=-1, description="size at which the log refuses events; -1: none")
+    tls_cert: Path | None = Field(None, description="certificate file (PEM); wanted off loopback")
+    tls_key: Path | None = Field(None, description="its key file (PEM)")
+
+    @model_validator(mode="after")
+    def _closed_by_default(self) -> "ServerSettings":
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together")
+        if not self.loopback and not self.tls_cert:
+            raise ValueError(
+                f"{self.host} can be reached from outside this machine: give --tls-cert and --tls-key, or listen on"
+                " 127.0.0.1 behind a proxy that does TLS"
+            )
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Tell whether only this machine can reach the HTTP address."""
+        return is_local_host(self.host)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look at what was given, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
