@@ -88,8 +88,8 @@ class EmbeddedServer:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
         self._pid_file.write_text(str(self._process.pid))
-        port = self._await_port(ports)
-        self._url = f"nats://airside:{password}@127.0.0.1:{port}"
+        self.port = self._await_port(ports)  # kept for a restart: clients reconnect to the same address
+        self._url = f"nats://airside:{password}@127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         """Stop the server in order; kill it when it takes longer than ten seconds."""
