@@ -1,13 +1,18 @@
 """The `airside` command. Nothing here or in the modules of the groups imports anything heavy at module level."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from airside.sdk.cli import failures, tree
 
 __all__ = ["main"]
+
+_HELP: Final = """The control tower of a data stack: events on one log, expectations checked, actions taken.
+
+Settings come from AIRSIDE_URL, AIRSIDE_TOKEN and AIRSIDE_HOME, or from airside.toml here or in a parent folder.
+"""
 
 
 def _version(asked: bool) -> None:
@@ -23,15 +28,12 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """The control tower of a data stack: events on one log, expectations checked, actions taken.
-
-    Settings come from AIRSIDE_URL, AIRSIDE_TOKEN and AIRSIDE_HOME, or from airside.toml here or in a parent folder.
-    """
+    pass
 
 
 def main() -> None:
     """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage or not possible."""
-    app = tree.new_group((), "")
+    app = tree.new_group((), _HELP)
     app.callback()(_root)
     try:
         app(prog_name="airside", standalone_mode=True)

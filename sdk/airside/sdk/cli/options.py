@@ -1,11 +1,9 @@
 """Options that several commands share, and how their texts are read."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,22 +16,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of this machine's zone.")]
 Types = Annotated[
     list[str] | None,
-    typer.Option("--type", help="Only this type; `*` stands for one word, `>` for the rest. May be repeated."),
+    typer.Option("--type", help="Event type; `*` stands for one word, `>` for the rest. Repeat it for any of several."),
 ]
-ResourceGlob = Annotated[str | None, typer.Option("--resource", help="Only resources whose id matches this glob.")]
-Kind = Annotated[str | None, typer.Option("--kind", help="Only resources of this kind.")]
-Labels = Annotated[list[str] | None, typer.Option("--label", help="Only with this label, as k=v. May be repeated.")]
-Source = Annotated[str | None, typer.Option("--source", help="Only from this source.")]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Only what was received since: a time with a zone, or an age like 2h.")
-]
-Until = Annotated[
-    str | None, typer.Option("--until", help="Only what was received before: a time with a zone, or an age like 2h.")
-]
+Resource = Annotated[str | None, typer.Option("--resource", help="Id of the resource, with `*` and `?` as wildcards.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="Kind of the resource.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", help="Label as KEY=VALUE. Repeat it for all of several.")]
+Source = Annotated[str | None, typer.Option("--source", help="Source, with `*` and `?` as wildcards.")]
+Related = Annotated[str | None, typer.Option("--related", help="Id of a related resource, or ROLE=ID, with wildcards.")]
+Since = Annotated[str | None, typer.Option("--since", help="Received then or later: a time with a zone, or like 2h.")]
+Until = Annotated[str | None, typer.Option("--until", help="Received before: a time with a zone, or like 2h.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")]
-
-_AGE = re.compile(r"(\d{1,6})(s|m|h|d|w)")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @contextmanager
@@ -43,24 +35,6 @@ def connect() -> "Iterator[Client]":
 
     with Client() as client:
         yield client
-
-
-def moment(option: str, text: str | None) -> str | None:
-    """Read a time, or an age before now, as the API wants it."""
-    if text is None:
-        return None
-    if age := _AGE.fullmatch(text):
-        return (datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})).isoformat()
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise Failure(
-            f"{option}: `{text}` is no time with a zone and no age",
-            hint=f"like {option} 2026-11-22T09:00:00+01:00, or {option} 2h",
-        )
-    return time.isoformat()
 
 
 def pairs(option: str, texts: list[str] | None, form: str) -> list[tuple[str, str]]:
