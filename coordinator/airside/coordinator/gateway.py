@@ -23,7 +23,7 @@ _SINGLES: Final = 24
 #: Ids of finished posts that are kept here until the views surely hold them.
 _RECENT: Final = 100_000
 _RETRY_SECONDS: Final = 0.25
-_GIVE_UP_SECONDS: Final = 8.0
+_GIVE_UP_SECONDS: Final = 20.0
 _log = logging.getLogger("airside.gateway")
 
 

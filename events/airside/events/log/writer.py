@@ -17,7 +17,7 @@ from airside.events.model import uuid7
 
 #: The broker's own limit on an atomic batch.
 MAX_BATCH: Final = 1_000
-ACK_TIMEOUT_SECONDS: Final = 10.0
+ACK_TIMEOUT_SECONDS: Final = 5.0
 
 _DUPLICATE_IN_BATCH: Final = 10_201
 _EXISTS: Final = frozenset({10_071, 10_164, 10_077})

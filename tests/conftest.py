@@ -1,0 +1,64 @@
+"""What tests share: a real nats-server, a log on it, a whole coordinator with its HTTP address.
+
+Every server listens on a free loopback port, lives in the test's temporary folder, and is stopped by the fixture that
+started it.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airside.coordinator.coordinator import Coordinator
+from airside.coordinator.nats_server import EmbeddedServer
+from airside.coordinator.server import running
+from airside.coordinator.settings import ServerSettings
+from airside.events.log import Log, ReaderClient, connect
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's own Airside out of the tests, and the tests out of it."""
+    for name in list(os.environ):
+        if name.startswith("AIRSIDE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRSIDE_HOME", str(tmp_path / "airside-home"))
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """A nats-server as `airside up` starts it."""
+    server = EmbeddedServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def log(nats_server: EmbeddedServer) -> AsyncIterator[Log]:
+    """The event log, empty."""
+    nc = await connect(nats_server.url, name="test")
+    found = Log(nc)
+    await found.ensure()
+    yield found
+    await nc.close()
+
+
+@pytest.fixture
+async def reading_log(nats_server: EmbeddedServer, log: Log) -> AsyncIterator[Log]:
+    """The same log over a reader's connection."""
+    nc = await connect(nats_server.url, name="test-reader", client=ReaderClient)
+    yield Log(nc)
+    await nc.close()
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[tuple[Coordinator, httpx.AsyncClient]]:
+    """A whole coordinator in this process, and a client of its HTTP address."""
+    async with (
+        running(ServerSettings(home=tmp_path / "home", port=0)) as (coordinator, url),
+        httpx.AsyncClient(base_url=url, timeout=20) as client,
+    ):
+        yield coordinator, client
