@@ -113,13 +113,7 @@ class Engine:
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
         core = self._core
-        self._check_position(record.position)
-        clock = core.now = max(core.now, record.received)
-        if record.position:
-            core.position = record.position
-        core.depth = 0
-        core.firings = []
-        self._pass_deadlines(clock)
+        clock = self._move(record.position, record.received)
         event = record.event
         if record.subject.startswith("ctl."):
             if event.type == vocabulary.CLOCK_TICKED:
@@ -139,6 +133,11 @@ class Engine:
             for number, token in core.runs.finish(event.workspace, event.resource.id):
                 self._rules[number].on_finished(token)
         return self._delivered() if core.firings else []
+
+    def pass_over(self, position: int, received: Micros) -> list[Firing]:
+        """Step over a log entry that is no event: it moves the clock, and deadlines may pass. Raises PositionGap."""
+        self._move(position, received)
+        return self._delivered()
 
     def apply(
         self,
@@ -170,6 +169,18 @@ class Engine:
         self._stop(name)
         if automation.enabled:
             self._start(name, position)
+
+    def _move(self, position: int, received: Micros) -> Micros:
+        """Go on to the next entry: let the deadlines before its clock pass, and give that clock."""
+        core = self._core
+        self._check_position(position)
+        core.now = max(core.now, received)
+        if position:
+            core.position = position
+        core.depth = 0
+        core.firings = []
+        self._pass_deadlines(core.now)
+        return core.now
 
     def _check_position(self, position: int) -> None:
         last = self._core.position
