@@ -63,7 +63,7 @@ class WireEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     def payload_object(self) -> dict[str, Any]:
         """Decode the payload. It was checked on its way in, so this raises only for damaged data."""
-        return orjson.loads(self.payload)  # type: ignore[no-any-return]
+        return orjson.loads(memoryview(self.payload))  # type: ignore[no-any-return]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

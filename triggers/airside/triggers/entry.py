@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import orjson
 
 from airside.events import subjects
 from airside.events.wire import Micros, Record, WireEvent, from_micros, to_micros
@@ -61,7 +60,7 @@ class Entry:
         """Decode the payload; one that is damaged counts as empty."""
         if self._payload is None:
             try:
-                self._payload = orjson.loads(self.event.payload)
+                self._payload = self.event.payload_object()
             except ValueError:
                 self._payload = {}
         return self._payload
