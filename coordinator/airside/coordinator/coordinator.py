@@ -6,8 +6,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
+from airside.coordinator.actions import ActionRunner
 from airside.coordinator.api import HttpSettings, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.engine import EngineRunner
@@ -89,6 +91,7 @@ class Coordinator:
             read_from=Log(await self._connect(url, "engine", ReaderClient)),
             fired=self._count_firing,
         )
+        await self._start_actions(url)
         self.parts.run("projector", self.projector.run)
         self._stops.append(lambda: self.parts.stop("projector"))
         self.parts.run("engine", self.engine.run)
@@ -155,6 +158,13 @@ class Coordinator:
         self.addresses["nats"] = f"nats://{self._server.address}"
         return self._server.url
 
+    async def _start_actions(self, url: str) -> None:
+        self.broker = NatsBroker(url.split(","), logger=None, name="airside-actions", max_reconnect_attempts=-1)
+        self.actions = ActionRunner(self.broker, self.log, on_outcome=self._count_action)
+        await self.actions.start()
+        self._stops.append(self.broker.stop)
+        self._stops.append(self.actions.stop)
+
     async def _connect(self, url: str, name: str, client: type[Client] = Client) -> Client:
         connection = await connect(url, name=f"airside-{name}", client=client)
         self._stops.append(connection.close)
@@ -175,3 +185,6 @@ class Coordinator:
 
     def _count_firing(self, firing: Firing) -> None:
         self.metrics.firings.labels(outcome=firing.outcome).inc()
+
+    def _count_action(self, kind: str, outcome: str) -> None:
+        self.metrics.actions.labels(kind=kind, outcome=outcome).inc()
