@@ -1,0 +1,68 @@
+"""The HTTP API as one ASGI app."""
+
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from airside.coordinator.api import (
+    automations,
+    export,
+    firings,
+    history,
+    ingest,
+    lineage,
+    pages,
+    problems,
+    query,
+    resources,
+    routing,
+    stream,
+    system,
+    tokens,
+    views,
+)
+from airside.coordinator.api.gate import Gate
+from airside.coordinator.api.plane import Plane
+
+_DESCRIPTION: Final = (
+    "Events in, what they mean out. Lists answer `{items, next}`: give `next` back as `cursor` for the following page."
+    " Errors are problem documents (RFC 9457): `type` for programs, `detail` and `problems` for people. Times are"
+    " ISO 8601 in UTC with microseconds; `received` and `position` are the log's own.\n\n"
+    "Where tokens are wanted, send `Authorization: Bearer ast_…`; only /health and /ready answer without one."
+)
+# In this order: paths with fixed words stand before those with names in them.
+_ROUTERS: Final = (
+    ingest,
+    stream,
+    export,
+    history,
+    lineage,
+    resources,
+    automations,
+    firings,
+    query,
+    views,
+    tokens,
+    system,
+    pages,
+)
+
+
+def create_app(plane: Plane) -> FastAPI:
+    """Make the app that serves a plane. Raises LookupError when a route and its permissions do not match up."""
+    app = FastAPI(
+        title="Airside",
+        version=version("airside"),
+        description=_DESCRIPTION,
+        routes=[route for module in _ROUTERS for route in module.routes.routes],
+        openapi_url=None,  # served by a guarded route of our own, as are the docs
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.plane = plane
+    problems.install(app)
+    app.add_middleware(Gate, plane=plane)
+    routing.check_table(app.routes)
+    return app

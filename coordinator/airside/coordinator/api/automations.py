@@ -1,0 +1,167 @@
+"""Automations: applying files of them, looking at them, switching them on and off."""
+
+from collections.abc import Awaitable
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from airside.coordinator.api import bodies, documents
+from airside.coordinator.api.paging import answer
+from airside.coordinator.api.plane import NotFound, Plane
+from airside.coordinator.api.problems import ApiProblem, not_found
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.views import reads
+from airside.triggers import document
+from airside.triggers.exceptions import InvalidDocument
+from airside.triggers.model import Automation
+
+routes = router("automations")
+
+ACCEPTED_TYPES: Final = "application/yaml, text/plain or application/json"
+_YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"})
+
+
+class ApplyQuery(BaseModel):
+    """How to apply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = Field(False, description="only check the file and say what would change")
+
+
+@routes.get("/api/automations", summary="List automations")
+async def list_automations(request: Request) -> Response:
+    """Give all automations with their newest revision and when each last fired."""
+    plane = plane_of(request)
+    items = await plane.run_read(reads.list_automations, principal_of(request).workspace)
+    return answer({"items": items, "next": None})
+
+
+@routes.post(
+    "/api/automations",
+    summary="Apply a file of automations",
+    openapi_extra=documents.POST_AUTOMATIONS,
+    responses=documents.answers(400, 413, 415, 422, 503, 507),
+)
+async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Query()]) -> Response:
+    """Create what is new, write a new revision of what changed, leave the rest. What the file lacks is not deleted.
+
+    Mistakes are answered all at once, each with `line`, `column`, `path` and `message`, and nothing is applied.
+    """
+    plane = plane_of(request)
+    found = _parse(await _text(request, plane))
+    if wanted.dry_run:
+        items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
+    else:
+        items = await plane.automations.apply(found)
+    return answer({"items": items, "next": None})
+
+
+@routes.get("/api/automations/{name}", summary="Show an automation", responses=documents.answers(404))
+async def show_automation(request: Request, name: str) -> Response:
+    """Give an automation as it stands: its document, revision, state, and when it last fired."""
+    return answer(await _existing(request, name))
+
+
+@routes.post(
+    "/api/automations/{name}/enable", summary="Enable an automation", responses=documents.answers(404, 503, 507)
+)
+async def enable_automation(request: Request, name: str) -> Response:
+    """Let the automation fire again, on what happens from now on."""
+    await _or_404(plane_of(request).automations.enable(name), name)
+    return answer({"name": name, "enabled": True})
+
+
+@routes.post(
+    "/api/automations/{name}/disable", summary="Disable an automation", responses=documents.answers(404, 503, 507)
+)
+async def disable_automation(request: Request, name: str) -> Response:
+    """Stop the automation from firing; it keeps its revision."""
+    await _or_404(plane_of(request).automations.disable(name), name)
+    return answer({"name": name, "enabled": False})
+
+
+@routes.delete(
+    "/api/automations/{name}",
+    status_code=204,
+    summary="Delete an automation",
+    responses=documents.answers(404, 503, 507),
+)
+async def delete_automation(request: Request, name: str) -> Response:
+    """Delete the automation. Its firings stay."""
+    await _or_404(plane_of(request).automations.delete(name), name)
+    return Response(status_code=204)
+
+
+async def _text(request: Request, plane: Plane) -> str:
+    """Read the file's text."""
+    kind, _ = bodies.media_type(request)
+    if kind not in _YAML and kind != "application/json":
+        bodies.unsupported(request, ACCEPTED_TYPES)
+    bodies.check_charset(request, ACCEPTED_TYPES)
+    body = await bodies.join(bodies.pieces(request, plane.http.max_document_bytes, plane.http.max_expansion))
+    if kind == "application/json":
+        try:
+            data = bodies.decode_json(body)
+        except bodies.NotJson as error:
+            raise ApiProblem(400, "malformed-json", f"The body is not valid JSON: {error}.") from error
+        if b"\t" in body or b"\\u" in body:  # the two things in which JSON is not YAML
+            return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise ApiProblem(400, "malformed-text", f"The body is not UTF-8: byte {error.start}.") from error
+
+
+def _parse(text: str) -> tuple[Automation, ...]:
+    try:
+        return document.parse_file(text).automations
+    except InvalidDocument as error:
+        problems = [
+            {
+                "field": problem.path,
+                "message": problem.message,
+                "line": problem.line,
+                "column": problem.column,
+                "path": problem.path,
+            }
+            for problem in error.problems
+        ]
+        count = len(problems)
+        detail = f"The file has {count} mistake{'s' if count > 1 else ''}; nothing is applied."
+        raise ApiProblem(422, "invalid-automations", detail, problems=problems) from error
+
+
+async def _would_change(plane: Plane, automation: Automation, workspace: str) -> dict[str, Any]:
+    """Compare with what the views hold, which may lag a moment behind the log."""
+    present = await plane.run_read(reads.get_automation, workspace, automation.name)
+    if present is None or present["deleted"]:
+        return {"name": automation.name, "revision": None, "change": "created"}
+    same = present["document"] == automation.to_document()
+    return {
+        "name": automation.name,
+        "revision": present["revision"],
+        "change": "unchanged" if same else "updated",
+    }
+
+
+async def _existing(request: Request, name: str) -> dict[str, Any]:
+    workspace = principal_of(request).workspace
+    found = await plane_of(request).run_read(reads.get_automation, workspace, name)
+    if found is None or found["deleted"]:
+        raise _unknown(name)
+    return found
+
+
+async def _or_404(change: Awaitable[object], name: str) -> None:
+    try:
+        await change
+    except NotFound as error:
+        raise _unknown(name) from error
+
+
+def _unknown(name: str) -> ApiProblem:
+    return not_found(f"There is no automation `{name[:100]}`.")

@@ -1,0 +1,65 @@
+"""GET /api/events/export: the log itself, line by line."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from airside.coordinator.api import documents
+from airside.coordinator.api.moments import Moment
+from airside.coordinator.api.plane import LogReader
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.feed import to_json
+from airside.events.log import Batch
+from airside.events.wire import Micros
+
+routes = router("events")
+
+
+class Range(BaseModel):
+    """Which part of the log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: int = Field(1, ge=1, description="the first position")
+    last: int | None = Field(None, ge=0, description="the last position; default: where the log ends now")
+    since: Moment = Field(None, description="only what the log received then or later; a time with a zone, or `30d`")
+    until: Moment = Field(None, description="only what the log received before")
+
+
+@routes.get(
+    "/api/events/export",
+    summary="Export the log as NDJSON",
+    responses={200: {"content": {"application/x-ndjson": {"example": "{…}\n"}}}, **documents.answers(422, 503)},
+)
+async def export_events(request: Request, wanted: Annotated[Range, Query()]) -> Response:
+    """Give every event of the log, ticks too, one a line, each with its `position` and `received` (log time).
+
+    Such a file is what `airside automations backtest` runs on. What could not be read as an event is left out; see
+    /api/events/dead-letters. A connection that is cut before the end means that the export is not whole.
+    """
+    log = plane_of(request).log
+    head = await log.head()
+    last = head.last if wanted.last is None else min(wanted.last, head.last)
+    lines = _lines(log, max(wanted.first, head.first), last, wanted, principal_of(request).workspace)
+    return StreamingResponse(lines, media_type="application/x-ndjson")
+
+
+async def _lines(log: LogReader, first: int, last: int, wanted: Range, workspace: str) -> AsyncIterator[bytes]:
+    if first > last:
+        return
+    async for batch in log.read(first, last):
+        if chunk := b"".join(_encode(batch, wanted.since, wanted.until, workspace)):
+            yield chunk
+
+
+def _encode(batch: Batch, since: Micros | None, until: Micros | None, workspace: str) -> list[bytes]:
+    return [
+        to_json(record) + b"\n"
+        for record in batch.records
+        if record.event.workspace == workspace
+        and (since is None or record.received >= since)
+        and (until is None or record.received < until)
+    ]

@@ -1,0 +1,72 @@
+"""Firings: what rules decided, and why."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+from pydantic import ConfigDict
+
+from airside.coordinator.api import documents
+from airside.coordinator.api.paging import PageQuery, answer, answer_page
+from airside.coordinator.api.problems import not_found
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.views import reads
+
+routes = router("automations")
+
+
+class FiringsQuery(PageQuery):
+    """Which firings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Literal["triggered", "resolved"] | None = None
+
+
+@routes.get("/api/firings", summary="List firings", responses=documents.answers(422))
+async def list_firings(request: Request, wanted: Annotated[FiringsQuery, Query()]) -> Response:
+    """Give the firings of all automations, newest first."""
+    return await _page(request, None, wanted)
+
+
+@routes.get(
+    "/api/automations/{name}/firings", summary="List an automation's firings", responses=documents.answers(404, 422)
+)
+async def list_firings_of(request: Request, name: str, wanted: Annotated[FiringsQuery, Query()]) -> Response:
+    """Give the firings of one automation, newest first; also of one that was deleted."""
+    if await plane_of(request).run_read(reads.get_automation, principal_of(request).workspace, name) is None:
+        raise not_found(f"There is no automation `{name}`.")
+    return await _page(request, name, wanted)
+
+
+@routes.get("/api/firings/{firing_id}", summary="Explain a firing", responses=documents.answers(404))
+async def explain_firing(request: Request, firing_id: str) -> Response:
+    """Give one firing: what was decided and by which clause, its events in full, its actions with their results.
+
+    `events` are the last hundred that led to it; `event_count` tells how many there were. `results` are its actions.
+    """
+    firing = await plane_of(request).run_read(_explain, principal_of(request).workspace, firing_id)
+    if firing is None:
+        raise not_found("There is no firing of this id.")
+    return answer(firing)
+
+
+async def _page(request: Request, automation: str | None, wanted: FiringsQuery) -> Response:
+    return await answer_page(
+        plane_of(request),
+        reads.list_firings,
+        principal_of(request).workspace,
+        automation,
+        outcome=wanted.outcome,
+        cursor=wanted.cursor,
+        limit=wanted.limit,
+    )
+
+
+def _explain(con: Any, workspace: str, firing_id: str) -> dict[str, Any] | None:
+    """Read a firing with everything that belongs to it, as of one moment."""
+    firing = reads.get_firing(con, workspace, firing_id)
+    if firing is None:
+        return None
+    events = [reads.get_event(con, workspace, entry["id"]) or entry for entry in firing["events"]]
+    return {**firing, "events": events, "results": reads.list_actions(con, workspace, firing_id)}

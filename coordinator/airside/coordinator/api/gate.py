@@ -1,0 +1,152 @@
+"""The gate in front of every route, plain ASGI: who asks, from where, and what each answer carries.
+
+With tokens, everything but the public paths wants one. Without tokens the plane serves this machine only, and a web
+page of somebody else must not reach it through a browser here: the Host must be loopback's (a rebound DNS name is not)
+and requests that change something must not come from another origin.
+"""
+
+import ipaddress
+import re
+import time
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airside.coordinator.api import problems
+from airside.coordinator.api.attempts import FailedAttempts
+from airside.coordinator.api.permissions import PUBLIC_PATHS
+from airside.coordinator.api.plane import Plane
+from airside.coordinator.api.problems import ApiProblem
+from airside.coordinator.tokens import LOCAL, Principal, TokensUnavailable, split
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
+_PORT = re.compile(r":[0-9]{1,5}$")
+_SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Gate:
+    """Lets requests in, or says no; times them; adds the security headers to whatever is answered."""
+
+    def __init__(self, app: ASGIApp, plane: Plane) -> None:
+        self._app = app
+        self._plane = plane
+        self._attempts = FailedAttempts(plane.http.max_failed_logins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection. WebSockets are refused: nothing here speaks them."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "nothing here speaks WebSocket"})
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+                self._count(scope, status, time.perf_counter() - started)
+            await send(message)
+
+        try:
+            scope["airside.principal"] = self._admit(scope)
+            await self._app(scope, receive, answer)
+        except ApiProblem as problem:
+            await problems.render(problem, scope["path"])(scope, receive, answer)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        except Exception:  # the last line of defence: logged, and answered without details
+            if status:  # the answer has begun; only a cut connection can tell that it is not whole
+                raise
+            await problems.unexpected(scope["path"])(scope, receive, answer)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("airside.route", "none")
+        method = scope["method"] if route != "none" else "any"
+        self._plane.metrics.http_seconds.labels(method, route, str(status)).observe(seconds)
+
+    def _admit(self, scope: Scope) -> Principal | None:
+        """Say who asks. Raises ApiProblem for whoever may not."""
+        headers = Headers(scope=scope)
+        if self._plane.auth_required:
+            return None if scope["path"] in PUBLIC_PATHS else self._authenticate(scope, headers)
+        host = headers.get("host", "")
+        if not is_local_host(host, self._plane.http.allowed_hosts):
+            raise ApiProblem(
+                421,
+                "wrong-host",
+                f"This plane wants no tokens, so it answers to loopback's names only, not to `{host[:100]}`. "
+                "Use http://localhost, or start it with tokens.",
+            )
+        if scope["method"] not in _SAFE_METHODS and not is_same_origin(headers.get("origin"), host):
+            raise ApiProblem(403, "cross-origin", "A page of another origin may not change anything here.")
+        return LOCAL
+
+    def _authenticate(self, scope: Scope, headers: Headers) -> Principal:
+        given = headers.getlist("authorization")
+        scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        text = text.strip()
+        if scheme.lower() != "bearer" or not text:
+            raise unauthorized("Send a token: `Authorization: Bearer ast_…`. `airside tokens create` makes one.")
+        parts = split(text)
+        client = scope.get("client")
+        known = parts[0] if parts and self._plane.tokens.knows(parts[0]) else ""
+        attempt = (client[0] if client else "", known)
+        if wait := self._attempts.seconds_to_wait(attempt):
+            detail = f"Too many wrong tokens. Try again in {wait} seconds."
+            raise ApiProblem(429, "too-many-attempts", detail, headers={"Retry-After": str(wait)})
+        try:
+            principal = self._plane.tokens.check(text)
+        except TokensUnavailable as error:
+            raise tokens_unavailable(error) from error
+        if principal is None:
+            self._attempts.failed(attempt)
+            raise unauthorized("This token is unknown, expired or revoked.")
+        return principal
+
+
+def unauthorized(detail: str) -> ApiProblem:
+    """Make the answer for a request without a good token."""
+    return ApiProblem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="airside"'})
+
+
+def tokens_unavailable(error: TokensUnavailable) -> ApiProblem:
+    """Make the answer for the time in which no token can be checked or changed."""
+    headers = {"Retry-After": str(problems.RETRY_AFTER_SECONDS)}
+    return ApiProblem(503, "tokens-unavailable", str(error), headers=headers)
+
+
+def is_local_host(host: str, allowed: Iterable[str] = ()) -> bool:
+    """Tell whether a Host header names this machine's loopback, or one of the allowed names."""
+    name = _PORT.sub("", host.strip().lower())
+    if name in _LOOPBACK_NAMES or name in {entry.lower() for entry in allowed}:
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_same_origin(origin: str | None, host: str) -> bool:
+    """Tell whether an Origin header, when there is one, names the host the request was sent to."""
+    return origin is None or urlsplit(origin.lower()).netloc == host.strip().lower() != ""

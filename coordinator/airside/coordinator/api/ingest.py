@@ -1,0 +1,92 @@
+"""POST /api/events: events in every form people send them."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+
+from airside.coordinator.api import bodies, documents, problems
+from airside.coordinator.api.intake import Intake, Malformed, TooLarge, read_json, read_lines, take, why
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.events import cloudevents
+from airside.events.exceptions import InvalidEvent
+from airside.events.limits import Limits
+from airside.events.wire import WireEvent
+
+routes = router("events")
+
+ACCEPTED_TYPES: Final = (
+    "application/json, application/x-ndjson, application/cloudevents+json or application/cloudevents-batch+json"
+)
+_JSON: Final = "application/json"
+_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
+_ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")
+
+
+@routes.post(
+    "/api/events",
+    status_code=202,
+    summary="Put events on the log",
+    response_model=documents.Accepted,
+    openapi_extra=documents.POST_EVENTS,
+    responses=documents.answers(400, 413, 415, 422, 503, 507),
+)
+async def post_events(request: Request) -> Response:
+    """Take one event, a JSON list, NDJSON, or CloudEvents (structured, binary, batch); gzip is welcome.
+
+    Answers once the events are on disk. Up to 1,000 events, and any JSON list, are checked whole before anything is
+    taken. Longer NDJSON is taken in chunks of 1,000 lines; when a chunk holds bad lines the answer says how much was
+    taken before it. Sending an event again is harmless: its `id` counts once.
+
+    In `problems`, fields of a list begin with the event's index from 0, those of NDJSON with its line from 1.
+    """
+    plane = plane_of(request)
+    intake = Intake(plane, principal_of(request).workspace)
+    kind, _ = bodies.media_type(request)
+    stream = bodies.pieces(request, plane.http.max_body_bytes, plane.http.max_expansion)
+    if cloudevents.is_cloudevent(request.headers):
+        events = _cloudevents(intake, plane.limits, request.headers, await bodies.join(stream))
+    elif kind == _JSON:
+        bodies.check_charset(request, ACCEPTED_TYPES)
+        events = await read_json(intake, await bodies.join(stream))
+    elif kind in _LINES:
+        bodies.check_charset(request, ACCEPTED_TYPES)
+        return accepted(await read_lines(intake, stream, plane.limits.max_event_bytes))
+    else:
+        bodies.unsupported(request, ACCEPTED_TYPES)
+    return accepted(await take(intake, events))
+
+
+@routes.options("/api/events", summary="Agree to receive CloudEvents webhooks", responses=documents.answers())
+async def webhook_handshake(request: Request) -> Response:
+    """Answer the abuse protection of the CloudEvents webhook specification: yes, deliveries may come here."""
+    headers = {"Allow": "GET, OPTIONS, POST", "Accept-Post": ACCEPTED_TYPES.replace(" or ", ", ")}
+    origin = request.headers.get("webhook-request-origin", "")
+    if _ORIGIN.fullmatch(origin):
+        headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+    return Response(headers=headers)
+
+
+def accepted(result: Mapping[str, int | None], status: int = 202) -> Response:
+    """Answer that events are on disk."""
+    return Response(orjson.dumps(result), status_code=status, media_type=_JSON)
+
+
+def _cloudevents(intake: Intake, limits: Limits, headers: Mapping[str, str], body: bytes) -> list[WireEvent]:
+    try:
+        return [intake.own(event) for event in cloudevents.parse_http(headers, body, limits)]
+    except InvalidEvent as error:
+        fields = {entry.field for entry in error.problems}
+        is_batch = "cloudevents-batch" in headers.get("content-type", "").lower()
+        if "content-type" in fields:
+            problem = problems.ApiProblem(415, "unsupported-media-type", str(error), problems=error.problems)
+        elif len(body) > limits.max_event_bytes and not is_batch:
+            problem = why(TooLarge(error.problems))
+        elif fields == {""} and bodies.malformed(body):
+            problem = why(Malformed(error.problems))
+        else:
+            problem = why(error)
+        raise intake.refused(problem, 1) from error

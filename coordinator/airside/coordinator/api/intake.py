@@ -1,0 +1,240 @@
+"""What one request puts on the log: collected into chunks, submitted in order, added up."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from airside.coordinator.api import bodies, problems
+from airside.coordinator.api.plane import Accepted, Plane
+from airside.coordinator.api.problems import ApiProblem
+from airside.events import validation
+from airside.events.exceptions import InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
+from airside.events.model import DEFAULT_WORKSPACE
+from airside.events.wire import WireEvent
+
+#: Events that are taken whole or not at all: as many as one atomic batch of the log holds.
+CHUNK_EVENTS: Final = 1_000
+#: Bytes of NDJSON after which a chunk is full even with fewer events.
+CHUNK_BYTES: Final = 16 * 2**20
+_SPACE = re.compile(rb"[ \t\r\n]*")
+
+
+class Malformed(InvalidEvent):
+    """The event is not JSON."""
+
+
+class TooLarge(InvalidEvent):
+    """The event has more bytes than any event may have."""
+
+
+class Intake:
+    """The events of one request on their way to the log.
+
+    Chunks are submitted one after the other, so that positions keep the order of the request; while one is being
+    written the next is read.
+    """
+
+    def __init__(self, plane: Plane, workspace: str) -> None:
+        self._plane = plane
+        self._workspace = workspace
+        self._pending: asyncio.Task[Accepted] | None = None
+        self.accepted = 0
+        self.duplicates = 0
+        self.first: int | None = None
+        self.last: int | None = None
+
+    def result(self) -> dict[str, int | None]:
+        """Give what is on disk so far."""
+        return {"accepted": self.accepted, "duplicates": self.duplicates, "first": self.first, "last": self.last}
+
+    def parse(self, body: bytes, now: datetime) -> WireEvent:
+        """Read one event and put it into the caller's workspace. Raises InvalidEvent, Malformed, TooLarge."""
+        try:
+            return self.own(validation.parse_event(body, self._plane.limits, now=now))
+        except InvalidEvent as error:
+            most = self._plane.limits.max_event_bytes
+            if len(body) > most:
+                message = f"an event of {len(body):,} bytes; at most {most:,} are taken: send large data by reference"
+                raise TooLarge([Problem("", message)]) from error
+            if reason := bodies.malformed(body):
+                raise Malformed([Problem("", f"not valid JSON: {reason}")]) from error
+            raise
+
+    def own(self, event: WireEvent) -> WireEvent:
+        """Put an event into the caller's workspace. Raises InvalidEvent when it names somebody else's."""
+        if event.workspace == self._workspace:
+            return event
+        if event.workspace == DEFAULT_WORKSPACE:
+            return msgspec.structs.replace(event, workspace=self._workspace)
+        raise InvalidEvent([Problem("workspace", "is set by the server from the token; leave it out")])
+
+    async def submit(self, events: list[WireEvent]) -> None:
+        """Put events on the log, in chunks. Returns when all but the last chunk are on disk: `settle` waits for it."""
+        for start in range(0, len(events), CHUNK_EVENTS):
+            await self.settle()
+            chunk = events[start : start + CHUNK_EVENTS]
+            self._pending = asyncio.create_task(self._plane.gateway.submit(chunk))
+            await asyncio.sleep(0)  # lets it start before the next chunk is read
+
+    async def settle(self) -> None:
+        """Wait until everything submitted is on disk. Raises LogUnavailable, LogFull, LogDamaged."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        done = await pending
+        self.accepted += done.accepted
+        self.duplicates += done.duplicates
+        self.first = done.first if self.first is None else self.first
+        self.last = done.last if done.last is not None else self.last
+        self._plane.metrics.events_accepted.inc(done.accepted)
+        self._plane.metrics.events_duplicate.inc(done.duplicates)
+
+    async def abandon(self) -> None:
+        """Wait for what is under way after something else went wrong, so that its outcome is counted."""
+        try:
+            await self.settle()
+        except (LogUnavailable, LogFull, LogDamaged):
+            pass  # the client hears of the first failure; ids make sending everything again harmless
+
+    def refused(self, error: ApiProblem, events: int) -> ApiProblem:
+        """Complete an answer: how many events are refused for good, and how many were taken before."""
+        self._plane.metrics.events_refused.labels(error.slug).inc(events)
+        if self.accepted or self.duplicates:
+            error.extra |= self.result()
+            error.detail += (
+                f" {self.accepted + self.duplicates:,} events before it are on the log; "
+                "send the rest again, or everything: a repeated id counts once."
+            )
+        return error
+
+
+async def take(intake: Intake, events: list[WireEvent]) -> dict[str, int | None]:
+    """Put events on the log and tell what became of them, or raise ApiProblem saying so."""
+    try:
+        await intake.submit(events)
+        await intake.settle()
+    except (LogUnavailable, LogFull, LogDamaged) as error:
+        raise intake.refused(problems.from_log_error(error), 0) from error
+    return intake.result()
+
+
+async def read_json(intake: Intake, body: bytes) -> list[WireEvent]:
+    """Read one event, or a list of them: all are good or none is taken. Raises ApiProblem."""
+    start = _SPACE.match(body)
+    if start is not None and body[start.end() : start.end() + 1] == b"[":
+        return await _read_list(intake, body)
+    try:
+        return [intake.parse(body, datetime.now(UTC))]
+    except InvalidEvent as error:
+        raise intake.refused(why(error), 1) from error
+
+
+async def _read_list(intake: Intake, body: bytes) -> list[WireEvent]:
+    try:
+        parts = validation.split_array(body)
+    except InvalidEvent as error:
+        raise intake.refused(why(Malformed(error.problems)), 1) from error
+    events: list[WireEvent] = []
+    found: list[Problem] = []
+    bad = 0
+    now = datetime.now(UTC)
+    for index, part in enumerate(parts):
+        try:
+            events.append(intake.parse(part, now))
+        except InvalidEvent as error:
+            bad += 1
+            found += at(index, error.problems)
+            if len(found) > problems.MAX_LISTED:
+                break
+        if index % CHUNK_EVENTS == CHUNK_EVENTS - 1:
+            await asyncio.sleep(0)  # others are served in between
+    if found:
+        detail = f"{bad:,} of {len(parts):,} events are refused, so none is taken; fields begin with the list's index."
+        raise intake.refused(problems.invalid("invalid-event", detail, found), len(parts))
+    return events
+
+
+async def read_lines(intake: Intake, source: AsyncIterator[bytes], max_line_bytes: int) -> dict[str, int | None]:
+    """Read NDJSON as it comes and put it on the log chunk by chunk, so that memory stays bounded.
+
+    A chunk is taken whole or not at all. Raises ApiProblem for the first chunk with bad lines, telling what was taken
+    before it.
+    """
+    reader = _Lines(intake)
+    try:
+        try:
+            async for found in bodies.lines(source, max_line_bytes):
+                await reader.read(found)
+        except bodies.LineTooLong:
+            reader.too_long(max_line_bytes)
+        await reader.flush()
+        await intake.settle()
+    except ApiProblem as problem:
+        await intake.abandon()
+        raise intake.refused(problem, reader.held) from problem
+    except (LogUnavailable, LogFull, LogDamaged) as error:
+        raise intake.refused(problems.from_log_error(error), 0) from error
+    finally:
+        await intake.abandon()
+    return intake.result()
+
+
+class _Lines:
+    """One chunk of NDJSON at a time."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._number = 0
+        self._bytes = 0
+        self._events: list[WireEvent] = []
+        self._problems: list[Problem] = []
+        #: Lines of the chunk that is being read.
+        self.held = 0
+
+    async def read(self, found: Iterable[bytes]) -> None:
+        now = datetime.now(UTC)
+        for line in found:
+            self._number += 1
+            if not line or line.isspace():
+                continue
+            self.held += 1
+            self._bytes += len(line)
+            try:
+                self._events.append(self._intake.parse(line, now))
+            except InvalidEvent as error:
+                self._problems += at(self._number, error.problems)
+            if self.held >= CHUNK_EVENTS or self._bytes >= CHUNK_BYTES:
+                await self.flush()
+
+    def too_long(self, max_bytes: int) -> None:
+        self.held += 1
+        self._problems += at(self._number + 1, [Problem("", f"a line of more than {max_bytes:,} bytes")])
+
+    async def flush(self) -> None:
+        """Submit the chunk, or raise ApiProblem when it holds bad lines."""
+        if self._problems:
+            lines = len({problem.field.partition(".")[0] for problem in self._problems})
+            detail = f"{lines:,} lines are refused; fields begin with the line's number. Nothing from line "
+            detail += f"{self._number - self.held + 1:,} on is taken."
+            raise problems.invalid("invalid-event", detail, self._problems)
+        if self._events:
+            await self._intake.submit(self._events)
+        self._events, self.held, self._bytes = [], 0, 0
+
+
+def at(place: int, found: Iterable[Problem]) -> list[Problem]:
+    """Put an event's place in the request before the fields of its problems."""
+    return [Problem(f"{place}.{entry.field}".rstrip("."), entry.message) for entry in found]
+
+
+def why(error: InvalidEvent) -> ApiProblem:
+    """Choose the answer for a body that is no event: not JSON at all, too large, or wrong in some fields."""
+    if isinstance(error, Malformed):
+        return ApiProblem(400, "malformed-json", f"The body is {error}.", problems=error.problems)
+    if isinstance(error, TooLarge):
+        return ApiProblem(413, "event-too-large", f"The body is {error}.", problems=error.problems)
+    return problems.invalid("invalid-event", "The event is refused.", error.problems)

@@ -1,0 +1,56 @@
+"""Which roles each route lets in. A route that is not in this table lets nobody in, and the app does not start."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from airside.coordinator.tokens import Role
+
+#: The only paths that answer without a token, compared as they stand: no prefix, no suffix, no pattern.
+PUBLIC_PATHS: Final = frozenset({"/health", "/ready"})
+
+_ANY: Final = frozenset(Role)
+_READ: Final = frozenset({Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
+_POST: Final = frozenset({Role.INGEST, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
+_OPERATE: Final = frozenset({Role.OPERATOR, Role.EDITOR, Role.ADMIN})
+_EDIT: Final = frozenset({Role.EDITOR, Role.ADMIN})
+_ADMIN: Final = frozenset({Role.ADMIN})
+
+ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
+    ("POST", "/api/events"): _POST,
+    ("OPTIONS", "/api/events"): _POST,
+    ("GET", "/api/events"): _READ,
+    ("GET", "/api/events/count"): _READ,
+    ("GET", "/api/events/export"): _READ,
+    ("GET", "/api/events/stream"): _READ,
+    ("GET", "/api/events/dead-letters"): _READ,
+    ("GET", "/api/events/{event_id}"): _READ,
+    ("GET", "/api/resources"): _READ,
+    ("GET", "/api/resources/{resource_id}"): _READ,
+    ("GET", "/api/automations"): _READ,
+    ("POST", "/api/automations"): _EDIT,
+    ("GET", "/api/automations/{name}"): _READ,
+    ("DELETE", "/api/automations/{name}"): _EDIT,
+    ("POST", "/api/automations/{name}/enable"): _OPERATE,
+    ("POST", "/api/automations/{name}/disable"): _OPERATE,
+    ("GET", "/api/automations/{name}/firings"): _READ,
+    ("GET", "/api/firings"): _READ,
+    ("GET", "/api/firings/{firing_id}"): _READ,
+    ("POST", "/api/query"): _READ,
+    ("POST", "/api/views/rebuild"): _OPERATE,
+    ("GET", "/api/views/rebuild"): _READ,
+    ("POST", "/api/v1/lineage"): _POST,
+    ("POST", "/api/v1/lineage/batch"): _POST,
+    ("GET", "/api/status"): _READ,
+    ("GET", "/api/tokens"): _ADMIN,
+    ("POST", "/api/tokens"): _ADMIN,
+    ("DELETE", "/api/tokens/{token_id}"): _ADMIN,
+    ("GET", "/health"): _ANY,
+    ("HEAD", "/health"): _ANY,
+    ("GET", "/ready"): _ANY,
+    ("HEAD", "/ready"): _ANY,
+    ("GET", "/metrics"): _READ,
+    ("GET", "/openapi.json"): _READ,
+    ("GET", "/docs"): _READ,
+    ("GET", "/assets/plain.css"): _READ,
+    ("GET", "/"): _READ,
+}

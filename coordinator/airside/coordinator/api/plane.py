@@ -1,0 +1,148 @@
+"""What the API needs of the rest of the server, and nothing more."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from airside.coordinator.api.settings import HttpSettings
+from airside.coordinator.feed import Feed
+from airside.coordinator.metrics import Metrics
+from airside.coordinator.tokens import Tokens
+from airside.events.exceptions import AirsideError
+from airside.events.limits import Limits
+from airside.events.log import Batch, Head
+from airside.events.wire import Micros, WireEvent
+from airside.triggers.model import Automation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class NotFound(AirsideError):
+    """There is no automation of this name."""
+
+
+class Accepted(Protocol):
+    """What became of posted events: `first` and `last` are the positions of the new ones."""
+
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def first(self) -> int | None: ...
+    @property
+    def last(self) -> int | None: ...
+
+
+class Gateway(Protocol):
+    """The way of events onto the log."""
+
+    async def submit(self, events: Sequence[WireEvent]) -> Accepted:
+        """Return once the events are on disk. Raises LogUnavailable, LogFull."""
+        ...
+
+
+class LogReader(Protocol):
+    """The log, for reading."""
+
+    def read(self, first: int, last: int) -> AsyncIterator[Batch]:
+        """Give the entries from `first` to `last`, both included."""
+        ...
+
+    async def head(self) -> Head:
+        """Tell where the log stands."""
+        ...
+
+
+class Automations(Protocol):
+    """Writes automations to the log. Raises NotFound for a name that is none."""
+
+    async def apply(self, automations: Sequence[Automation]) -> list[dict[str, Any]]: ...
+    async def enable(self, name: str) -> None: ...
+    async def disable(self, name: str) -> None: ...
+    async def delete(self, name: str) -> None: ...
+
+
+class QueryResult(Protocol):
+    """Rows of one query, as many as were asked for at most."""
+
+    @property
+    def columns(self) -> list[dict[str, Any]]: ...
+    @property
+    def rows(self) -> list[list[Any]]: ...
+    @property
+    def truncated(self) -> bool: ...
+    @property
+    def position(self) -> int: ...
+
+
+class Queries(Protocol):
+    """People's own SQL, away from this process."""
+
+    async def run(self, sql: str, parameters: Sequence[Any], *, limit_rows: int, timeout: float) -> QueryResult: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where the plane stands at this moment. Positions are 0 where nothing was read yet."""
+
+    version: str
+    addresses: Mapping[str, str]
+    log_first: int = 0
+    log_last: int = 0
+    log_bytes: int = 0
+    log_created: str = ""
+    views_position: int = 0
+    engine_position: int = 0
+    engine_now: Micros | None = None
+    next_deadline: Micros | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    damage: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """How far the views are built anew from the log."""
+
+    running: bool
+    position: int
+    target: int
+    started: str | None = None
+    finished: str | None = None
+    error: str | None = None
+
+
+class Plane(Protocol):
+    """The server behind the API. Everything is used from the event loop's thread."""
+
+    http: HttpSettings
+    limits: Limits
+    auth_required: bool
+    gateway: Gateway
+    log: LogReader
+    automations: Automations
+    queries: Queries
+    feed: Feed
+    tokens: Tokens
+    metrics: Metrics
+
+    async def run_read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one of `views.reads` in a thread, on a cursor of its own."""
+        ...
+
+    async def status(self) -> Status:
+        """Tell where everything stands. Must answer when the log does not."""
+        ...
+
+    def not_ready(self) -> list[str]:
+        """Give the reasons why the plane is not ready; none when it is."""
+        ...
+
+    async def rebuild_views(self) -> Rebuild:
+        """Begin to build the views anew, unless that is under way already."""
+        ...
+
+    def rebuild_progress(self) -> Rebuild | None:
+        """Tell how far the last rebuild is; None when there was none."""
+        ...

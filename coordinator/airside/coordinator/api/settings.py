@@ -1,0 +1,21 @@
+"""How the HTTP side is bounded. Settings: `AIRSIDE_HTTP_MAX_BODY_BYTES=…` and so on."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class HttpSettings(BaseSettings):
+    """Bounds on requests and streams. Each exists so that one client cannot take the plane from the others."""
+
+    model_config = SettingsConfigDict(env_prefix="AIRSIDE_HTTP_", frozen=True)
+
+    max_body_bytes: int = Field(64 * 2**20, ge=2**10, description="one request's body, after decompression")
+    max_expansion: int = Field(200, ge=2, le=1_032, description="bytes out per byte in of a compressed body")
+    max_document_bytes: int = Field(2**20, ge=2**10, description="a body that is no event: automations, a query")
+    max_streams: int = Field(500, ge=1, description="open event streams")
+    stream_comment_seconds: float = Field(15.0, gt=0, description="silence after which a stream says it is alive")
+    stream_recheck_seconds: float = Field(60.0, gt=0, description="how often an open stream's token is checked again")
+    max_failed_logins: int = Field(10, ge=1, description="wrong tokens a minute from one address")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="names, beside loopback's, that a plane without tokens answers to"
+    )

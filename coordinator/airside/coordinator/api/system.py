@@ -1,0 +1,94 @@
+"""How the plane is: health, readiness, metrics, status."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from airside.coordinator import metrics
+from airside.coordinator.api import documents
+from airside.coordinator.api.paging import answer
+from airside.coordinator.api.plane import Plane, Status
+from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem
+from airside.coordinator.api.routing import plane_of, router
+from airside.coordinator.views.reads.pages import iso
+
+routes = router("system")
+
+
+@routes.head("/health", include_in_schema=False)
+@routes.get("/health", summary="Tell that the process is up")
+async def health() -> Response:
+    """Answer 200 for as long as the process serves requests at all. Needs no token."""
+    return answer({"status": "up"})
+
+
+@routes.head("/ready", include_in_schema=False)
+@routes.get("/ready", summary="Tell whether the plane is ready", responses=documents.answers(503))
+async def ready(request: Request) -> Response:
+    """Answer 200 once the log was read to its end, 503 with reasons before, or when the log is damaged.
+
+    Needs no token, so it says little.
+    """
+    reasons = plane_of(request).not_ready()
+    if reasons:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise ApiProblem(503, "not-ready", "; ".join(reasons), headers=headers, extra={"reasons": reasons})
+    return answer({"status": "ready"})
+
+
+@routes.get("/metrics", summary="Give metrics for Prometheus")
+async def show_metrics(request: Request) -> Response:
+    """Give what this coordinator counted since it started, and where it stands, in Prometheus' text format."""
+    plane = plane_of(request)
+    _set_gauges(plane, await plane.status())
+    return Response(plane.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+@routes.get("/api/status", summary="Tell where the plane stands", responses=documents.answers(503))
+async def status(request: Request) -> Response:
+    """Give version, addresses, the log's head, how far views and engine have read, counts, and damage if there is any.
+
+    The engine's `now` is the log's clock, `next_deadline` the earliest moment at which something may fire by itself.
+    """
+    plane = plane_of(request)
+    at = await plane.status()
+    return answer(
+        {
+            "version": at.version,
+            "addresses": dict(at.addresses),
+            "auth_required": plane.auth_required,
+            "ready": not plane.not_ready(),
+            "not_ready": plane.not_ready(),
+            "log": {
+                "first": at.log_first,
+                "last": at.log_last,
+                "bytes": at.log_bytes,
+                "created": at.log_created,
+            },
+            "views": {"position": at.views_position, "lag": _lag(at, at.views_position)},
+            "engine": {
+                "position": at.engine_position,
+                "lag": _lag(at, at.engine_position),
+                "now": iso(at.engine_now),
+                "next_deadline": iso(at.next_deadline),
+            },
+            "counts": dict(at.counts),
+            "streams": plane.feed.watchers,
+            "damage": at.damage,
+        }
+    )
+
+
+def _set_gauges(plane: Plane, at: Status) -> None:
+    gauges = plane.metrics
+    gauges.streams.set(plane.feed.watchers)
+    gauges.log_last.set(at.log_last)
+    gauges.log_bytes.set(at.log_bytes)
+    gauges.projector_lag.set(_lag(at, at.views_position))
+    gauges.engine_lag.set(_lag(at, at.engine_position))
+    gauges.engine_now.set((at.engine_now or 0) / 1e6)
+    gauges.engine_next_deadline.set((at.next_deadline or 0) / 1e6)
+    gauges.ready.set(0 if plane.not_ready() else 1)
+
+
+def _lag(at: Status, position: int) -> int:
+    return max(0, at.log_last - position)
