@@ -105,9 +105,7 @@ async def test_a_conditional_append_loses_to_a_writer_that_was_first(log: Log) -
         await log.append(outgoing_control(event("two")), expected_last=0, among=among)
 
 
-async def test_a_reader_survives_a_killed_server_without_gap_or_repeat(
-    nats_server: EmbeddedServer, log: Log
-) -> None:
+async def test_a_reader_survives_a_killed_server_without_gap_or_repeat(nats_server: EmbeddedServer, log: Log) -> None:
     reading = await connect(nats_server.url, name="reader", client=ReaderClient)
     seen: list[str] = []
 
