@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -47,7 +48,7 @@ async def test_a_batch_is_stored_at_consecutive_positions_and_read_back(log: Log
     records = [r for batch in await take(reading_log.follow(0).batches(), 1_000) for r in batch.records]
     assert [r.position for r in records] == list(range(1, 1_001))
     assert [r.event for r in records] == sent
-    assert all(a.received <= b.received for a, b in zip(records, records[1:], strict=False))
+    assert all(a.received <= b.received for a, b in pairwise(records))
 
 
 async def test_an_id_the_broker_remembers_does_not_take_the_rest_of_its_batch_with_it(log: Log) -> None:

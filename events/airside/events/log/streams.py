@@ -35,6 +35,8 @@ _KEEP_FOR_EVER: Final[dict[str, Any]] = {
     "deny_delete": True,
     "deny_purge": True,
     "allow_rollup_hdrs": False,
+    "max_msgs": -1,
+    "max_age": 0,
     "max_msg_size": _MAX_MESSAGE_BYTES,
 }
 
@@ -125,7 +127,7 @@ def _check(wanted: dict[str, Any], found: dict[str, Any]) -> None:
     for key in guarded:
         if key == "max_msg_size" or key not in wanted:
             continue
-        if found.get(key, False) != wanted[key]:
+        if (found.get(key) or 0) != wanted[key]:
             raise LogDamaged(
                 f"stream {wanted['name']} has {key} = {found.get(key)!r}, not {wanted[key]!r}: acknowledged events"
                 " would not be safe in it. Correct it with the `nats` tool, or use another NATS account."
