@@ -200,11 +200,7 @@ class Views:
         try:
             entries, duplicates = plan.new_entries(self._duplicates)
             for fold in self._folds:
-                fold.load(self._con, entries)
-            for entry in entries:
-                for fold in self._folds:
-                    fold.fold(entry)
-            for fold in self._folds:
+                fold.fold(self._con, entries)
                 fold.write(self._con)
             dead_letters.write(self._con, plan.dead)
             last = plan.last

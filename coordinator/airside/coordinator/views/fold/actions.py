@@ -92,12 +92,14 @@ class Actions:
             self._rows.drop,
         )
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Read the actions that the entries speak of."""
-        self._rows.load(con, [ident for entry in entries for ident in _idents(entry)])
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Note firings' actions as due, and what came of actions."""
+        relevant = [entry for entry in entries if isinstance(entry.own, FiringDecided | ActionDone)]
+        self._rows.load(con, [ident for entry in relevant for ident in _idents(entry)])
+        for entry in relevant:
+            self._fold(entry)
 
-    def fold(self, entry: Entry) -> None:
-        """Note a firing's actions as due, or an action's outcome."""
+    def _fold(self, entry: Entry) -> None:
         own, workspace = entry.own, entry.record.event.workspace
         if isinstance(own, FiringDecided):
             for index, listed in enumerate(own.listed_actions()):

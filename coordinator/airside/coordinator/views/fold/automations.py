@@ -106,16 +106,14 @@ class Automations:
             self._rows.drop,
         )
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Read the automations that the entries speak of."""
-        idents = {ident: None for entry in entries if (ident := _ident(entry))}
-        self._rows.load(con, idents)
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Note changes of automations, and firings. What is said of an unknown one changes nothing here."""
+        relevant = [(entry, ident) for entry in entries if (ident := _ident(entry)) is not None]
+        self._rows.load(con, dict.fromkeys(ident for _, ident in relevant))
+        for entry, ident in relevant:
+            self._fold(entry, ident)
 
-    def fold(self, entry: Entry) -> None:
-        """Note a change of an automation, or a firing. What is said of an unknown one changes nothing here."""
-        ident = _ident(entry)
-        if ident is None:
-            return
+    def _fold(self, entry: Entry, ident: Ident) -> None:
         own, now = entry.own, entry.received
         if isinstance(own, AutomationWritten) and self._rows.get(ident) is None:
             new = Automation(0, True, None, None, b"{}", now, now, None, 0, False, entry.record.position)
@@ -132,6 +130,8 @@ class Automations:
 
 
 def _ident(entry: Entry) -> Ident | None:
+    if entry.own is None:
+        return None
     own, workspace = entry.own, entry.record.event.workspace
     if isinstance(own, AutomationWritten | AutomationSwitched):
         return workspace, own.name

@@ -29,11 +29,11 @@ class Fold(Protocol):
     def open(self, con: duckdb.DuckDBPyConnection) -> None:
         """Read what must be remembered of the rows that are there."""
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Read the rows that these entries may change."""
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Take the entries in their order, reading the rows that they may change.
 
-    def fold(self, entry: Entry) -> None:
-        """Take one entry. Must not fail: what can be wrong with an entry was looked at before."""
+        Only the database may fail here: what can be wrong with an entry was looked at before.
+        """
 
     def write(self, con: duckdb.DuckDBPyConnection) -> None:
         """Write the rows, inside the batch's transaction."""

@@ -39,32 +39,9 @@ class Events:
     def open(self, con: duckdb.DuckDBPyConnection) -> None:
         """Nothing to remember."""
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Nothing to read: events never change."""
-
-    def fold(self, entry: Entry) -> None:
-        """Add the event's row."""
-        record, event = entry.record, entry.record.event
-        resource = event.resource
-        self._rows.append(
-            (
-                record.position,
-                record.received,
-                event.id,
-                int.from_bytes(entry.key, "little"),
-                event.type,
-                event.time,
-                event.source,
-                event.workspace,
-                resource.id,
-                resource.kind,
-                resource.name,
-                orjson.dumps(resource.labels) if resource.labels else b"{}",
-                _encode(event.related) if event.related else b"[]",
-                bytes(event.payload),
-                orjson.dumps(event.causes) if event.causes else b"[]",
-            )
-        )
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Add the events' rows."""
+        self._rows += map(_row, entries)
 
     def write(self, con: duckdb.DuckDBPyConnection) -> None:
         """Append the rows."""
@@ -78,3 +55,25 @@ class Events:
     def drop(self) -> None:
         """Start anew."""
         self._rows.clear()
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    record, event = entry.record, entry.record.event
+    resource = event.resource
+    return (
+        record.position,
+        record.received,
+        event.id,
+        int.from_bytes(entry.key, "little"),
+        event.type,
+        event.time,
+        event.source,
+        event.workspace,
+        resource.id,
+        resource.kind,
+        resource.name,
+        orjson.dumps(resource.labels) if resource.labels else b"{}",
+        _encode(event.related) if event.related else b"[]",
+        bytes(event.payload),
+        orjson.dumps(event.causes) if event.causes else b"[]",
+    )

@@ -41,37 +41,9 @@ class Firings:
     def open(self, con: duckdb.DuckDBPyConnection) -> None:
         """Nothing to remember."""
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Nothing to read: firings never change."""
-
-    def fold(self, entry: Entry) -> None:
-        """Add the firing's row, if the entry is one."""
-        decided = entry.own
-        if not isinstance(decided, FiringDecided):
-            return
-        self._rows.append(
-            (
-                entry.record.event.workspace,
-                entry.record.event.id,
-                decided.automation,
-                decided.revision,
-                decided.outcome,
-                bytes(decided.key),
-                bytes(decided.window),
-                decided.position,
-                entry.record.position,
-                decided.time,
-                decided.decided,
-                decided.reason,
-                bytes(decided.clause),
-                decided.severity,
-                decided.event_count,
-                bytes(decided.events),
-                bytes(decided.actions),
-                decided.late_by,
-                decided.resolves,
-            )
-        )
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """Add the rows of those entries that are firings."""
+        self._rows += [_row(entry, entry.own) for entry in entries if isinstance(entry.own, FiringDecided)]
 
     def write(self, con: duckdb.DuckDBPyConnection) -> None:
         """Append the rows."""
@@ -85,3 +57,27 @@ class Firings:
     def drop(self) -> None:
         """Start anew."""
         self._rows.clear()
+
+
+def _row(entry: Entry, decided: FiringDecided) -> tuple[Any, ...]:
+    return (
+        entry.record.event.workspace,
+        entry.record.event.id,
+        decided.automation,
+        decided.revision,
+        decided.outcome,
+        bytes(decided.key),
+        bytes(decided.window),
+        decided.position,
+        entry.record.position,
+        decided.time,
+        decided.decided,
+        decided.reason,
+        bytes(decided.clause),
+        decided.severity,
+        decided.event_count,
+        bytes(decided.events),
+        bytes(decided.actions),
+        decided.late_by,
+        decided.resolves,
+    )

@@ -5,6 +5,7 @@ The decision depends on the entries alone and on the ids that came before, never
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -63,30 +64,21 @@ class Plan:
 
         `known` tells which of the entries it is given, by number, are in the views already.
         """
-        candidates = [record for record in self.records if not own.is_tick(record)]
-        keyed = [
-            Entry(
-                record,
-                ids.key(record.event.workspace, record.event.id, own=subjects.is_own(record.subject)),
-                None,
-            )
-            for record in candidates
-        ]
+        keyed = [_unread(record) for record in self.records if not own.is_tick(record)]
         old = known(keyed)
         self.dead = list(self.poisoned)
-        seen: set[tuple[bool, str, str]] = set()
+        seen: set[tuple[bytes, str, str]] = set()
         entries: list[Entry] = []
         duplicates = 0
         for number, entry in enumerate(keyed):
-            record = entry.record
-            ident = (subjects.is_own(record.subject), record.event.workspace, record.event.id)
+            ident = (entry.key, entry.record.event.workspace, entry.record.event.id)
             if number in old or ident in seen:
                 duplicates += 1
                 continue
             try:
                 entries.append(self._foldable(entry))
             except own.Unfoldable as error:
-                self.dead.append(dead_letters.from_record(record, str(error)))
+                self.dead.append(dead_letters.from_record(entry.record, str(error)))
                 continue
             seen.add(ident)
         self.dead.sort(key=lambda letter: letter.position)
@@ -96,10 +88,18 @@ class Plan:
         record = entry.record
         if reason := self.refused.get(record.position):
             raise own.Unfoldable(reason)
-        if not model.is_workspace(record.event.workspace):
+        if not _is_workspace(record.event.workspace):
             raise own.Unfoldable("workspace: not the name of a workspace")
         meaning = own.read(record)
         return entry if meaning is None else msgspec.structs.replace(entry, own=meaning)
+
+
+_is_workspace = lru_cache(1_024)(model.is_workspace)
+
+
+def _unread(record: Record) -> Entry:
+    event = record.event
+    return Entry(record, ids.key(event.workspace, event.id, own=subjects.is_own(record.subject)), None)
 
 
 def _span(positions: list[int]) -> str:

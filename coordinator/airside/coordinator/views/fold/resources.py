@@ -1,7 +1,7 @@
 """The view `resources`: what was last seen of everything that events are about or involve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
@@ -10,6 +10,7 @@ import orjson
 from airside.coordinator.views import tables
 from airside.coordinator.views.fold.base import Entry
 from airside.coordinator.views.fold.keyed import Ident, Keyed
+from airside.events import Record
 from airside.events.wire import Micros, WireRelated, WireResource
 
 MAX_TYPES: Final = 100  # event types remembered per resource; the ones seen longest ago go first
@@ -49,36 +50,52 @@ class Resource:
 
     def copy(self) -> "Resource":
         """Copy it so far that changing the copy leaves this one as it is."""
-        return replace(self, labels=dict(self.labels), last_by_type=dict(self.last_by_type))
+        return Resource(
+            self.kind,
+            self.name,
+            self.labels.copy(),
+            self.first_seen,
+            self.last_seen,
+            self.last_position,
+            self.last_type,
+            self.last_event_id,
+            self.state,
+            self.last_by_type.copy(),
+        )
 
-    def see(self, seen: WireResource | WireRelated, entry: Entry) -> None:
+    def see(self, seen: WireResource | WireRelated, record: Record) -> None:
         """Note that an event is about this resource or involves it."""
-        self.kind = seen.kind or self.kind
-        self.name = seen.name or self.name
-        self.last_seen = max(self.last_seen, entry.received)
-        self.last_position = entry.record.position
-        labels = self.labels
-        for key, value in seen.labels.items():
-            if labels.get(key) != value:
-                labels.pop(key, None)
-                labels[key] = value
-        most = max(MAX_LABELS, len(seen.labels))
-        while len(labels) > most:
-            del labels[next(iter(labels))]
+        if seen.kind:
+            self.kind = seen.kind
+        if seen.name:
+            self.name = seen.name
+        self.last_seen = max(self.last_seen, record.received)
+        self.last_position = record.position
+        if seen.labels and not seen.labels.items() <= self.labels.items():
+            self._label(seen.labels)
 
-    def happen(self, entry: Entry) -> None:
+    def happen(self, record: Record) -> None:
         """Note what an event says about this resource."""
-        event = entry.record.event
+        event = record.event
         self.last_type, self.last_event_id = event.type, event.id
         verb = event.type.rpartition(".")[2]
         if verb not in _NO_STATE:
             self.state = verb
         types = self.last_by_type
         types.pop(event.type, None)
-        time = event.time.isoformat().replace("+00:00", "Z")
-        types[event.type] = {"position": entry.record.position, "time": time, "id": event.id}
+        types[event.type] = {"position": record.position, "time": event.time, "id": event.id}
         if len(types) > MAX_TYPES:
             del types[next(iter(types))]
+
+    def _label(self, new: dict[str, str]) -> None:
+        labels = self.labels
+        for key, value in new.items():
+            if labels.get(key) != value:
+                labels.pop(key, None)
+                labels[key] = value
+        most = max(MAX_LABELS, len(new))
+        while len(labels) > most:
+            del labels[next(iter(labels))]
 
 
 def _from_row(kind: str, name: str, labels: str, *between: Any) -> Resource:
@@ -108,7 +125,7 @@ def _to_row(row: Resource) -> tuple[Any, ...]:
         row.last_type,
         row.last_event_id,
         row.state,
-        orjson.dumps(row.last_by_type),
+        orjson.dumps(row.last_by_type, option=orjson.OPT_UTC_Z),
     )
 
 
@@ -124,8 +141,8 @@ class Resources:
             self._rows.drop,
         )
 
-    def load(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-        """Read the resources that the entries speak of."""
+    def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+        """See each event's resource and the related ones."""
         idents: dict[Ident, None] = {}
         for entry in entries:
             event = entry.record.event
@@ -133,20 +150,18 @@ class Resources:
             for related in event.related:
                 idents[event.workspace, related.id] = None
         self._rows.load(con, idents)
+        for entry in entries:
+            record = entry.record
+            for related in record.event.related:
+                self._see(related, record)
+            self._see(record.event.resource, record).happen(record)
 
-    def fold(self, entry: Entry) -> None:
-        """See the event's resource and the related ones."""
-        event = entry.record.event
-        for related in event.related:
-            self._see(related, entry)
-        self._see(event.resource, entry).happen(entry)
-
-    def _see(self, seen: WireResource | WireRelated, entry: Entry) -> Resource:
-        ident = (entry.record.event.workspace, seen.id)
+    def _see(self, seen: WireResource | WireRelated, record: Record) -> Resource:
+        ident = (record.event.workspace, seen.id)
         row = self._rows.change(ident)
         if row is None:
-            now = entry.received
-            row = Resource(seen.kind, seen.name, {}, now, now, entry.record.position)
+            now = record.received
+            row = Resource(seen.kind, seen.name, {}, now, now, record.position)
             self._rows.put(ident, row)
-        row.see(seen, entry)
+        row.see(seen, record)
         return row

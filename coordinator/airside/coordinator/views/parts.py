@@ -1,0 +1,75 @@
+"""Which files a snapshot is made of, and when they are merged.
+
+A snapshot must cost no more when the store is large. So rows that came since the last one go into a small file of
+their own, small files are taken up into larger ones as they pile up, and each row is written a few times in all: about
+log16 of the number of rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+#: Rows that a file has at least, before it is worth keeping across a restart.
+SEGMENT_ROWS: Final = 65_536
+#: Rows that may be written again while a query waits: about 20 ms.
+INLINE_ROWS: Final = 16_384
+#: Rows of a keyed table that may lie over its base.
+MIN_DELTA_ROWS: Final = 10_000
+MAX_DELTAS: Final = 12
+_FACTOR: Final = 16
+_LEVELS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet file: rows of one table that were changed last at log positions over `first` and up to `last`.
+
+    A durable part is on disk for certain and may be used after a restart.
+    """
+
+    file: str
+    first: int
+    last: int
+    rows: int
+    durable: bool = False
+
+
+Parts = tuple[Part, ...]
+
+
+def absorbed(parts: Sequence[Part], new_rows: int) -> int:
+    """Tell how many of the last parts are written again together with so many new rows."""
+    total, count = new_rows, 0
+    for part in reversed(parts):
+        if part.durable or part.rows > total or total + part.rows > INLINE_ROWS:
+            break
+        total += part.rows
+        count += 1
+    return count
+
+
+def mergeable(parts: Sequence[Part], *, keyed: bool) -> slice | None:
+    """Tell which neighbours should become one part now; None when all is well."""
+    return _mergeable_keyed(parts) if keyed else _mergeable_appended(parts)
+
+
+def _mergeable_appended(parts: Sequence[Part]) -> slice | None:
+    for level in range(_LEVELS):
+        threshold = SEGMENT_ROWS * _FACTOR**level
+        edges = [-1, *(n for n, part in enumerate(parts) if part.rows >= threshold), len(parts)]
+        for before, after in pairwise(edges):
+            run = parts[before + 1 : after]
+            if len(run) > 1 and sum(part.rows for part in run) >= threshold:
+                return slice(before + 1, after)
+    return None
+
+
+def _mergeable_keyed(parts: Sequence[Part]) -> slice | None:
+    """Deltas go into the base when they are many rows, and into each other when they are many files."""
+    base, deltas = parts[:1], parts[1:]
+    if sum(part.rows for part in deltas) > max(MIN_DELTA_ROWS, base[0].rows // 4 if base else 0):
+        return slice(0, len(parts))
+    if len(deltas) > MAX_DELTAS:
+        return slice(1, len(parts))
+    return None
