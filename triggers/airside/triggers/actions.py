@@ -1,7 +1,7 @@
 """What an automation may do on a firing: the models of its actions. They are carried out elsewhere.
 
-In YAML an action is one key, its kind, with its parameters below. A new kind is a model and one `register`. Text fields may
-be templates, which are checked where they are compiled.
+In YAML an action is one key, its kind, with its parameters below. A new kind is a model and one `register`. Text
+fields may be templates, which are checked where they are compiled.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class EmittedResource(Strict):
     id: Line
     kind: Line | None = None
     name: Line | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field({})
 
 
 class EmittedRelated(EmittedResource):
@@ -72,7 +72,7 @@ class Emit(Strict):
     type: Line = Field(description="the event's type; not one that Airside itself writes")
     resource: Annotated[EmittedResource, FromText("id")] = Field(description="what the event is about")
     related: Several[EmittedRelated] = ()
-    payload: dict[str, JsonValue] = {}
+    payload: dict[str, JsonValue] = Field({})
     labels: dict[str, str] = Field({}, description="labels of the resource")
 
 
@@ -81,7 +81,7 @@ class Webhook(Strict):
 
     url: Line
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    headers: dict[str, Line] = {}
+    headers: dict[str, Line] = Field({})
     body: Text | dict[str, JsonValue] | None = Field(
         None, description="text, or an object sent as JSON; by default the firing"
     )

@@ -1,5 +1,6 @@
 """Which firing led to which: so that rules that set each other off come to an end."""
 
+from collections import OrderedDict
 from typing import Any, Final
 
 from airside.events.wire import WireEvent
@@ -12,15 +13,15 @@ class Chains:
     """How deep in a chain of cause and effect the recent firings are."""
 
     def __init__(self) -> None:
-        self._depths: dict[str, int] = {}
+        self._depths: OrderedDict[str, int] = OrderedDict()
 
     def note(self, firing: Firing) -> None:
         """Remember a firing."""
         depths = self._depths
-        depths.pop(firing.id, None)
         depths[firing.id] = firing.depth
+        depths.move_to_end(firing.id)
         if len(depths) > MAX_FIRINGS:
-            del depths[next(iter(depths))]
+            depths.popitem(last=False)
 
     def depth_of(self, event: WireEvent) -> int:
         """Say how deep an event of the plane's own is: the firing itself, or what an action did on one."""
@@ -32,4 +33,4 @@ class Chains:
 
     def load(self, state: Any) -> None:
         """Take on a saved state."""
-        self._depths = dict(state)
+        self._depths = OrderedDict(state)

@@ -266,8 +266,7 @@ class Engine:
             return
         rule = self._rules.pop(number)
         self._indexes[rule.workspace].remove(number, rule.subscriptions)
-        self._core.timers.forget(number)
-        self._core.runs.forget(number)
+        rule.close()
 
     def save(self) -> bytes:
         """Give the whole state as bytes, checked when they are loaded."""

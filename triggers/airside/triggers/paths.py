@@ -5,6 +5,7 @@ jsonpath-ng parses; nothing of it runs on an event. A path yields every value it
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from jsonpath_ng import jsonpath
@@ -19,6 +20,7 @@ MAX_VALUES: Final = 10_000  # values of one step that are looked at; wildcards c
 _KNOWN: Final = "only fields, [0], [1:3] and * are taken, as in $.tables[*].rows"
 
 
+@lru_cache(maxsize=4_096)
 def compile_path(path: str) -> Getter:
     """Turn a JSONPath that starts with `$` into a function from a JSON value to the list of values found.
 

@@ -5,6 +5,9 @@ from airside.triggers.filters import Filter
 from airside.triggers.zones import zone
 
 _MAX_NAMED = 3
+# not strftime's: those depend on the machine's language, and the same log must give the same words
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def name_filter(spec: Filter) -> str:
@@ -35,4 +38,4 @@ def span(start: Micros, end: Micros, timezone: str = "UTC") -> str:
 def _moment(micros: Micros, timezone: str) -> str:
     local = from_micros(micros).astimezone(zone(timezone))
     clock = local.strftime("%H:%M:%S") if local.second or local.microsecond else local.strftime("%H:%M")
-    return f"{local:%a} {local.day} {local:%b} {clock}"
+    return f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {clock}"

@@ -1,6 +1,9 @@
 """One automation at work: its trigger's state, and how the trigger's verdicts become firings."""
 
+from collections import OrderedDict
 from typing import Any, Final
+
+import orjson
 
 from airside.events.wire import Micros
 from airside.triggers import keys, kinds
@@ -47,7 +50,7 @@ class Rule:
         self.created_position = position
         self.keys_refused = 0
         self.loops_stopped = 0
-        self._fired: dict[Key, Micros] = {}
+        self._fired: OrderedDict[Key, Micros] = OrderedDict()
         self._own_id = f"automation://{automation.name}"
         self._trigger: RunningTrigger[Any] = kinds.kind_of(automation.trigger).running(automation.trigger, self)
 
@@ -74,6 +77,10 @@ class Rule:
     def arm(self) -> None:
         """Begin with empty windows."""
         self._trigger.arm()
+
+    def close(self) -> None:
+        """End: give back what the trigger asked of the engine."""
+        self._trigger.close()
 
     def revise(self, automation: Automation, revision: int) -> None:
         """Take on a revision whose trigger is the same: windows stay open."""
@@ -138,12 +145,12 @@ class Rule:
     def _cooled_down(self, verdict: Verdict, cooldown: Micros) -> bool:
         fired = self._fired
         while fired and verdict.time - next(iter(fired.values())) >= cooldown:
-            del fired[next(iter(fired))]
+            fired.popitem(last=False)
         last = fired.get(verdict.key)
         if last is not None and verdict.time - last < cooldown:
             return False
-        fired.pop(verdict.key, None)
         fired[verdict.key] = verdict.time
+        fired.move_to_end(verdict.key)
         return True
 
     def _firing(self, identity: str, outcome: Outcome, verdict: Verdict) -> Firing:
@@ -202,11 +209,15 @@ class Rule:
         )
         rule.created = state["created"]
         rule.keys_refused, rule.loops_stopped = state["refused"]
-        rule._fired = {tuple(key): time for key, time in state["fired"]}
+        rule._fired = OrderedDict((tuple(key), time) for key, time in state["fired"])
         rule._trigger.load(state["trigger"])
         return rule
 
 
 def same_trigger(one: Automation, other: Automation) -> bool:
     """Tell whether two automations say *when* in the same way, however it is written."""
-    return one.trigger == other.trigger
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(automation: Automation) -> bytes:
+    return orjson.dumps(automation.to_document()["trigger"], option=orjson.OPT_SORT_KEYS)

@@ -1,5 +1,6 @@
 """Runs that have finished: their windows close for good, and later events of theirs open none."""
 
+from collections import OrderedDict
 from typing import Any, Final
 
 MAX_FINISHED: Final = 100_000  # remembered finished runs; the oldest are forgotten first
@@ -9,7 +10,7 @@ class Runs:
     """Finished runs, and who wants to know when one finishes. Watchers are not saved: the triggers watch again."""
 
     def __init__(self) -> None:
-        self._finished: dict[tuple[str, str], None] = {}
+        self._finished: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._watchers: dict[tuple[str, str], dict[tuple[int, Any], None]] = {}
 
     def is_finished(self, workspace: str, run: str) -> bool:
@@ -28,20 +29,13 @@ class Runs:
             if not watchers:
                 del self._watchers[workspace, run]
 
-    def forget(self, rule: int) -> None:
-        """Take back all that a rule wanted to know."""
-        for run in list(self._watchers):
-            for owner, token in list(self._watchers[run]):
-                if owner == rule:
-                    self.unwatch(*run, rule, token)
-
     def finish(self, workspace: str, run: str) -> list[tuple[int, Any]]:
         """Note that a run has finished, and give the rules that wanted to know, each with its token."""
         finished = self._finished
-        finished.pop((workspace, run), None)
         finished[workspace, run] = None
+        finished.move_to_end((workspace, run))
         if len(finished) > MAX_FINISHED:
-            del finished[next(iter(finished))]
+            finished.popitem(last=False)
         return list(self._watchers.pop((workspace, run), ()))
 
     def save(self) -> Any:
@@ -50,4 +44,4 @@ class Runs:
 
     def load(self, state: Any) -> None:
         """Take on a saved state."""
-        self._finished = dict.fromkeys(state)
+        self._finished = OrderedDict.fromkeys(map(tuple, state))

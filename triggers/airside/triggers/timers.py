@@ -33,11 +33,6 @@ class Timers:
             self._heap = [(deadline, each) for each, (deadline, _, _) in self._live.items()]
             heapq.heapify(self._heap)
 
-    def forget(self, rule: int) -> None:
-        """Take back all deadlines of a rule."""
-        for handle in [handle for handle, (_, owner, _) in self._live.items() if owner == rule]:
-            self.cancel(handle)
-
     @property
     def next_deadline(self) -> Micros | None:
         """Give the earliest pending deadline."""

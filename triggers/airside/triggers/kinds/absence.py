@@ -8,6 +8,8 @@ With `time: occurred` it is the event's own time that must not be after the dead
 """
 
 from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
@@ -61,7 +63,7 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         super().__init__(spec, host)
         self.is_expected = matching.compile_filter(spec.absence)
         self.grace = spec.grace or 0
-        self.breaches: dict[Key, Breach] = {}
+        self.breaches: OrderedDict[Key, Breach] = OrderedDict()
         self._run_part = self._watched_part()
 
     def opening_filters(self) -> tuple[Filter, ...]:
@@ -94,6 +96,11 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
     def settle(self, key: Key) -> None:
         """Take that back once neither a window nor a breach of the key is left."""
         if self._run_part is not None and key not in self.breaches and not self.has_window(key):
+            self.unwatch(key)
+
+    def unwatch(self, key: Key) -> None:
+        """Take it back at once."""
+        if self._run_part is not None:
             self.host.unwatch_run(key[self._run_part], key)
 
     def moment(self, entry: Entry) -> tuple[Micros, EventRef]:
@@ -156,13 +163,26 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
             self._remember(key, Breach(fired, start, due, now))
 
     def _remember(self, key: Key, breach: Breach) -> None:
-        self.breaches.pop(key, None)
         self.breaches[key] = breach
+        self.breaches.move_to_end(key)
         while len(self.breaches) > self.host.max_keys or self._is_old(next(iter(self.breaches.values()))):
-            oldest = next(iter(self.breaches))
-            del self.breaches[oldest]
+            oldest, _ = self.breaches.popitem(last=False)
             self.settle(oldest)
         self.watch(key)
+
+    @abstractmethod
+    def expected_keys(self) -> Iterable[Key]:
+        """Give the keys that are waited for."""
+
+    @abstractmethod
+    def timers(self) -> Iterable[int]:
+        """Give the timers that are set."""
+
+    def close(self) -> None:
+        for timer in self.timers():
+            self.host.cancel_timer(timer)
+        for key in (*self.expected_keys(), *self.breaches):
+            self.unwatch(key)
 
     @abstractmethod
     def has_window(self, key: Key) -> bool:
@@ -204,6 +224,6 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
     def load_breaches(self, state: Any) -> None:
         """Take on the shared state."""
         self.seen.load(state[0])
-        self.breaches = {base.as_key(key): Breach(*breach) for key, *breach in state[1]}
+        self.breaches = OrderedDict((base.as_key(key), Breach(*breach)) for key, *breach in state[1])
         for key in self.breaches:
             self.watch(key)

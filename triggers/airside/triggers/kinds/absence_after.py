@@ -4,6 +4,7 @@ Later `after` events of an open window change nothing (`rearm: keep`) or move it
 that is both closes first and opens then. A new breach of a key takes the place of an older unresolved one.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -54,6 +55,12 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
 
     def reach(self) -> Micros:
         return self.spec.within + (self.spec.grace or 0)
+
+    def expected_keys(self) -> Iterable[Key]:
+        return self._windows
+
+    def timers(self) -> Iterable[int]:
+        return [window.timer for window in self._windows.values()]
 
     def has_window(self, key: Key) -> bool:
         return key in self._windows

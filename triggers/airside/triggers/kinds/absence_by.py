@@ -1,14 +1,15 @@
 """`absence` + `by`: no expected event in the calendar window that ends at the deadline.
 
 A window reaches from one deadline (exclusive) to the next (inclusive), or from `since`. Each missed deadline fires
-once, with the deadline's local date and time as its name. Without `for_each` the rule is armed by its creation. With it, a
-key is expected from the deadline after the one that its first event belongs to.
+once, with the deadline's local date and time as its name. Without `for_each` the rule is armed by its creation. With
+it, a key is expected from the deadline after the one that its first event belongs to.
 
 With grace, an event between deadline and verdict is taken for the deadline if nothing else was there for it, and for
 the next window otherwise: one event never excuses two deadlines. What comes after the verdict resolves the
 breach, and counts in the window that it lies in.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ class _Window(msgspec.Struct, array_like=True):
     start: Micros  # events count from here on, exclusive
     due: Micros
     verdict: Micros
+    timer: int
     held: bool = False
 
 
@@ -58,6 +60,12 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
     def reach(self) -> Micros:
         return min(2 * longest_gap(self.spec.by), MAX_DURATION) + (self.spec.grace or 0)
 
+    def expected_keys(self) -> Iterable[Key]:
+        return self._keys
+
+    def timers(self) -> Iterable[int]:
+        return [window.timer for window in self._windows]
+
     def has_window(self, key: Key) -> bool:
         return key in self._keys
 
@@ -75,9 +83,9 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
                 return
             opened = max(slot.start, after) if not self._windows else last
             verdict = slot.end + self.grace
-            window = _Window(slot.name, opened, max(slot.start, opened), slot.end, verdict)
-            self._windows.append(window)
-            self.host.set_timer(verdict, slot.end)
+            timer = self.host.set_timer(verdict, slot.end)
+            start = max(slot.start, opened)
+            self._windows.append(_Window(slot.name, opened, start, slot.end, verdict, timer))
 
     def on_event(self, entry: Entry) -> None:
         if not self.is_expected(entry):
@@ -127,7 +135,7 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         until = None if window.held else self.hold_until(window.start, deadline)
         if until is not None:
             window.held, window.verdict = True, until
-            self.host.set_timer(until, token)
+            window.timer = self.host.set_timer(until, token)
             return
         self._windows.remove(window)
         self._extend(window.due, window.due)

@@ -4,6 +4,7 @@ A key's window opens with its first event, or with the rule itself (`armed_by: r
 Each silence fires once; the next event resolves it and opens the next window.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -54,6 +55,12 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
 
     def reach(self) -> Micros:
         return self.spec.every + (self.spec.grace or 0)
+
+    def expected_keys(self) -> Iterable[Key]:
+        return self._windows
+
+    def timers(self) -> Iterable[int]:
+        return [window.timer for window in self._windows.values()]
 
     def has_window(self, key: Key) -> bool:
         return key in self._windows

@@ -8,6 +8,7 @@ firings; a trigger that holds others hosts them itself and takes their verdicts.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -104,6 +105,9 @@ class RunningTrigger(ABC, Generic[SpecT]):
     def arm(self) -> None:  # most kinds have nothing to do before the first event
         """Begin: called once, when the rule starts with empty windows."""
 
+    def close(self) -> None:  # noqa: B027  # only for those with timers or watched runs
+        """End: take back timers and watched runs."""
+
     @abstractmethod
     def on_event(self, entry: Entry) -> None:
         """Take in an entry."""
@@ -160,33 +164,33 @@ def kind_of(spec: TriggerSpec) -> TriggerKind:
 class SeenIds:
     """Ids of events that counted, so that a repeat does not count again. Forgotten by age."""
 
-    __slots__ = ("_clocks", "_reach")
+    __slots__ = ("_ids", "_queue", "_reach")
 
     def __init__(self, reach: Micros) -> None:
         self._reach = reach
-        self._clocks: dict[str, Micros] = {}
+        self._ids: set[str] = set()
+        self._queue: deque[tuple[Micros, str]] = deque()
 
     def is_new(self, event_id: str, now: Micros) -> bool:
         """Tell whether the id is new, and remember it."""
-        clocks = self._clocks
+        queue, ids = self._queue, self._ids
         horizon = now - self._reach
-        while clocks:
-            oldest = next(iter(clocks))
-            if clocks[oldest] >= horizon and len(clocks) < MAX_REMEMBERED_IDS:
-                break
-            del clocks[oldest]
-        if event_id in clocks:
+        while queue and (queue[0][0] < horizon or len(queue) >= MAX_REMEMBERED_IDS):
+            ids.discard(queue.popleft()[1])
+        if event_id in ids:
             return False
-        clocks[event_id] = now
+        ids.add(event_id)
+        queue.append((now, event_id))
         return True
 
     def save(self) -> Any:
         """Give the state as plain values."""
-        return list(self._clocks.items())
+        return list(self._queue)
 
     def load(self, state: Any) -> None:
         """Take on a saved state."""
-        self._clocks = dict(state)
+        self._queue = deque((clock, event_id) for clock, event_id in state)
+        self._ids = {event_id for _, event_id in self._queue}
 
 
 def as_key(value: Any) -> Key:

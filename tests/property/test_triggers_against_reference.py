@@ -1,0 +1,227 @@
+"""The engine says what the definition says, over random rules and random histories."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.property import reference
+from tests.property.reference import HOUR, SECOND, Happened, Said
+
+from airside.events.wire import Record, WireEvent, WireResource, from_micros, to_micros
+from airside.triggers import Automation, Engine
+
+START = to_micros(datetime(2026, 3, 7, 4, tzinfo=UTC))  # a day before New York's clocks change
+DST_STARTS = {
+    "Europe/Amsterdam": datetime(2026, 10, 24, 4, tzinfo=UTC),
+    "America/New_York": datetime(2026, 3, 7, 4, tzinfo=UTC),
+    "Australia/Lord_Howe": datetime(2026, 4, 3, 4, tzinfo=UTC),
+    "Pacific/Apia": datetime(2011, 12, 28, 4, tzinfo=UTC),
+    "UTC": datetime(2026, 1, 1, tzinfo=UTC),
+}
+NORMAL = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def histories(gaps, types, *, start, longest=40):
+    """Logs with ties, clocks that step back, repeats of recent events and keys that are missing."""
+    step = st.tuples(
+        st.sampled_from(gaps),
+        st.sampled_from(types),
+        st.sampled_from(["run://1", "run://2", "table://3"]),
+        st.sampled_from([None, None, 1, 2, "x", True]),
+        st.sampled_from([0, 0, 0, 0, 1, 2, 3]),
+    )
+
+    def build(steps):
+        entries, received = [], start
+        for position, (gap, event_type, resource, value, repeat) in enumerate(steps, start=1):
+            received = max(start, received + gap)
+            entry = Happened(position, received, f"e{position}", event_type, resource, value)
+            if repeat and len(entries) >= repeat and entries[-repeat].type != "clock.ticked":
+                entry = entries[-repeat]
+                entry = Happened(position, received, entry.id, entry.type, entry.resource, entry.value)
+            entries.append(entry)
+        return entries
+
+    return st.lists(step, min_size=1, max_size=longest).map(build)
+
+
+def record(entry):
+    subject = "ctl.default.clock" if entry.type == "clock.ticked" else "ev.default.x"
+    payload = {} if entry.value is None else {"k": entry.value}
+    event = WireEvent(
+        id=entry.id,
+        type=entry.type,
+        time=from_micros(entry.received),
+        source="test://",
+        resource=WireResource(entry.resource, entry.resource.partition(":")[0], entry.resource[-1]),
+        payload=msgspec.Raw(orjson.dumps(payload)),
+    )
+    return Record(entry.position, entry.received, subject, event)
+
+
+def automation(rule, name="rule"):
+    """Write the rule as people would."""
+    seconds = {
+        key: getattr(rule, key) / SECOND for key in ("within", "every", "grace", "cooldown") if getattr(rule, key)
+    }
+    trigger = {**seconds, **({"for_each": [rule.for_each]} if rule.for_each else {})}
+    if rule.kind == "match":
+        trigger |= {"match": {"type": rule.expect}, "count": rule.count}
+    else:
+        trigger |= {"absence": {"type": rule.expect}}
+    if rule.kind == "after":
+        trigger |= {"after": {"type": rule.after}, "rearm": rule.rearm}
+    if rule.kind == "every":
+        trigger |= {"armed_by": rule.armed_by}
+    if rule.kind == "by":
+        days = [["mon", "tue", "wed", "thu", "fri", "sat", "sun"][day] for day in rule.days]
+        trigger["by"] = {"time": rule.at, "days": days, "timezone": rule.timezone}
+        trigger["by"] |= {"since": rule.since} if rule.since else {}
+    return Automation.from_document(
+        {"name": name, "trigger": trigger, "actions": [{"emit": {"type": "x", "resource": "x"}}]}
+    )
+
+
+def said(rule, firing):
+    """Cut a firing down to what the reference foresees."""
+    key = firing.key
+    if rule.for_each == "resource.id":
+        parts = (key["resource"]["id"],)
+    elif rule.for_each == "$.k":
+        parts = (repr(key["payload"]["k"]),)
+    else:
+        parts = ()
+    if firing.outcome == "resolved":
+        anchor = str(to_micros(datetime.fromisoformat(firing.window["end"])))
+    elif rule.kind == "by":
+        anchor = firing.clause["by"]
+    else:
+        anchor = firing.events[-1]["id"] if firing.events else "rule:0"
+    return Said(firing.outcome, parts, anchor, firing.time, firing.position, firing.late_by)
+
+
+def run(rules, entries, reloads, start):
+    """Fold the entries, going through save and load before the positions in `reloads`."""
+    engine = Engine()
+    for number, rule in enumerate(rules):
+        engine.apply(automation(rule, f"rule-{number}"), 1, at=start, position=0)
+    firings = []
+    for entry in entries:
+        if entry.position in reloads:
+            engine = Engine.load(engine.save())
+        firings += engine.step(record(entry))
+    return firings
+
+
+def check(rules, entries, reloads, start):
+    firings = run(rules, entries, reloads, start)
+    for number, rule in enumerate(rules):
+        own = [said(rule, firing) for firing in firings if firing.automation == f"rule-{number}"]
+        expected = reference.firings(rule, entries)
+        assert Counter(own) == Counter(expected), rule
+
+
+SPANS = st.sampled_from([1, 5, 10, 20]).map(lambda seconds: seconds * SECOND)
+MAYBE = st.sampled_from([0, 0, 0, 1, 10]).map(lambda seconds: seconds * SECOND)
+KEYS = st.sampled_from(["", "resource.id", "$.k"])
+TYPES = ["a", "b"]
+SHORT_GAPS = [gap * SECOND for gap in (0, 0, 0, 1, 1, 4, 5, 6, 9, 10, 11, 19, 20, 21, 40, 4000, -3, -15)] + [1, -1]
+
+MATCH = st.builds(
+    reference.Rule,
+    kind=st.just("match"),
+    expect=st.sampled_from(TYPES),
+    count=st.sampled_from([1, 2, 3]),
+    within=SPANS,
+    cooldown=st.sampled_from([0, 0, 10, 30]).map(lambda seconds: seconds * SECOND),
+    for_each=KEYS,
+    created=st.just(START),
+)
+AFTER = st.builds(
+    reference.Rule,
+    kind=st.just("after"),
+    expect=st.sampled_from(TYPES),
+    after=st.sampled_from(TYPES),
+    within=SPANS,
+    grace=MAYBE,
+    cooldown=st.sampled_from([0, 0, 30]).map(lambda seconds: seconds * SECOND),
+    rearm=st.sampled_from(["keep", "restart"]),
+    for_each=KEYS,
+    created=st.just(START),
+)
+EVERY = st.builds(
+    reference.Rule,
+    kind=st.just("every"),
+    expect=st.sampled_from(TYPES),
+    every=SPANS,
+    grace=MAYBE,
+    cooldown=st.sampled_from([0, 0, 30]).map(lambda seconds: seconds * SECOND),
+    for_each=KEYS,
+    created=st.just(START),
+) | st.builds(
+    reference.Rule,
+    kind=st.just("every"),
+    expect=st.sampled_from(TYPES),
+    every=SPANS,
+    grace=MAYBE,
+    armed_by=st.just("rule"),
+    created=st.just(START),
+)
+SHORT = histories(SHORT_GAPS, [*TYPES, *TYPES, "c", "clock.ticked", "flow_run.completed"], start=START)
+RELOADS = st.sets(st.integers(1, 40), max_size=4)
+
+
+@NORMAL
+@given(rules=st.lists(MATCH, min_size=1, max_size=3), entries=SHORT, reloads=RELOADS)
+def test_match_fires_as_defined(rules, entries, reloads):
+    check(rules, entries, reloads, START)
+
+
+@NORMAL
+@given(rules=st.lists(AFTER, min_size=1, max_size=3), entries=SHORT, reloads=RELOADS)
+def test_absence_after_within_fires_as_defined(rules, entries, reloads):
+    check(rules, entries, reloads, START)
+
+
+@NORMAL
+@given(rules=st.lists(EVERY, min_size=1, max_size=3), entries=SHORT, reloads=RELOADS)
+def test_absence_every_fires_as_defined(rules, entries, reloads):
+    check(rules, entries, reloads, START)
+
+
+@pytest.mark.parametrize("timezone", DST_STARTS)
+@settings(parent=NORMAL, max_examples=30)
+@given(data=st.data())
+def test_absence_by_fires_as_defined(timezone, data):
+    start = to_micros(DST_STARTS[timezone])
+    gaps = [hours * HOUR for hours in (0, 0, 1, 2, 5, 8, -1)] + [1, 60 * SECOND, 120 * SECOND, 121 * SECOND]
+    rules = st.builds(
+        reference.Rule,
+        kind=st.just("by"),
+        expect=st.sampled_from(TYPES),
+        at=st.sampled_from(["09:00", "02:30", "23:59"]),
+        since=st.sampled_from(["", "", "00:00", "02:15"]),
+        days=st.sampled_from([(0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4), (5, 6)]),
+        timezone=st.just(timezone),
+        grace=st.sampled_from([0, 120 * SECOND, HOUR]),
+        for_each=KEYS,
+        created=st.just(start),
+    )
+    midnight = rules.map(lambda rule: replace(rule, at="00:00", since=""))
+    chosen = data.draw(st.lists(rules | midnight, min_size=1, max_size=2))
+    entries = data.draw(histories(gaps, [*TYPES, "clock.ticked", "flow_run.completed"], start=start))
+    check(chosen, entries, data.draw(RELOADS), start)
+
+
+@NORMAL
+@given(rules=st.lists(MATCH | AFTER | EVERY, min_size=1, max_size=4), entries=SHORT, data=st.data())
+def test_saving_and_loading_changes_nothing(rules, entries, data):
+    """The firings are equal to the byte, wherever the engine was stopped and started again."""
+    positions = data.draw(st.sets(st.integers(1, len(entries))))
+    whole = [firing.to_dict() for firing in run(rules, entries, set(), START)]
+    assert whole == [firing.to_dict() for firing in run(rules, entries, positions, START)]
