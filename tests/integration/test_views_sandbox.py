@@ -134,14 +134,14 @@ async def test_a_mistake_is_explained_without_naming_this_machine(queries: Query
         ("SELECT 1; SELECT 2", "exactly one"),
         ("", "exactly one"),
         ("SELECT ?", "parameter"),
-        ("SELECT * FROM read_parquet('events-*.parquet')", ""),
+        ("SELECT * FROM read_parquet('events-*.parquet')", "Permission"),
     ):
         with pytest.raises(QueryRefused, match=expected) as refused:
             await queries.run(sql)
         assert str(tmp_path) not in str(refused.value)
 
 
-OUTSIDE = [
+FILES = [
     "SELECT * FROM read_text('/etc/passwd')",
     "SELECT * FROM read_csv('/proc/self/environ')",
     "SELECT * FROM read_blob('/etc/hostname')",
@@ -154,22 +154,13 @@ OUTSIDE = [
     "SELECT * FROM read_parquet('../other/{name}')",
     "SELECT * FROM read_parquet('{root}/*/*.parquet')",
     "SELECT * FROM duckdb_extensions()",
-    "SELECT getenv('HOME')",
-    "SELECT * FROM sys",
-    "SELECT * FROM request",
+]
+WRITES = [
     "COPY (SELECT 1) TO '{root}/x.csv'",
     "COPY events TO '/tmp/airside-x.csv'",
     "ATTACH '{root}/x.duckdb'",
     "EXPORT DATABASE '{root}/x'",
     "IMPORT DATABASE '{root}'",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET threads = 4",
-    "SET memory_limit = '100GB'",
-    "RESET threads",
-    "PRAGMA threads = 4",
-    "PRAGMA enable_profiling",
-    "CALL enable_logging()",
     "CREATE TABLE t AS SELECT 1",
     "CREATE SECRET s (TYPE s3)",
     "CREATE MACRO m() AS 1",
@@ -178,21 +169,37 @@ OUTSIDE = [
     "INSERT INTO events VALUES (1)",
     "WITH x AS (INSERT INTO events SELECT * FROM events RETURNING *) SELECT * FROM x",
     "WITH x AS (DELETE FROM events RETURNING *) SELECT * FROM x",
-    "CHECKPOINT",
-    "PREPARE p AS SELECT 1",
     "EXPLAIN ANALYZE COPY (SELECT 1) TO '{root}/x.csv'",
     "SELECT * FROM query('COPY events TO ''x.csv''')",
+]
+RIGHTS = [
+    "SELECT getenv('HOME')",
+    "SELECT * FROM sys",
+    "SELECT * FROM request",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET threads = 4",
+    "SET memory_limit = '100GB'",
+    "RESET threads",
+    "PRAGMA threads = 4",
+    "PRAGMA enable_profiling",
+    "CALL enable_logging()",
+    "CHECKPOINT",
+    "PREPARE p AS SELECT 1",
     "USE memory",
     "BEGIN",
 ]
 
 
-@pytest.mark.parametrize("sql", OUTSIDE)
-async def test_nothing_outside_the_views_can_be_reached(queries: QueryPool, tmp_path: Path, sql: str) -> None:
+@pytest.mark.parametrize("attempts", [FILES, WRITES, RIGHTS], ids=["files", "writes", "rights"])
+async def test_nothing_outside_the_views_can_be_reached(
+    queries: QueryPool, tmp_path: Path, attempts: list[str]
+) -> None:
     await queries.run("SELECT 1", workspace="other")
     other = next((tmp_path / "snapshots" / "other").glob("events*.parquet"))
-    with pytest.raises(QueryRefused):
-        await queries.run(sql.format(root=tmp_path, other=other, name=other.name))
+    for sql in attempts:
+        with pytest.raises(QueryRefused):
+            await queries.run(sql.format(root=tmp_path, other=other, name=other.name))
     assert {path.name for path in tmp_path.iterdir()} <= {"views.duckdb", "views.duckdb.wal", "snapshots"}
     files = [path for path in (tmp_path / "snapshots").rglob("*") if path.is_file()]
     assert all(path.suffix == ".parquet" and path.stat().st_size > 0 for path in files)
@@ -212,11 +219,12 @@ BOMBS = [
 ]
 
 
-@pytest.mark.parametrize("sql", BOMBS)
-async def test_a_bomb_ends_at_its_deadline_and_leaves_the_pool_in_order(queries: QueryPool, sql: str) -> None:
-    started = asyncio.get_running_loop().time()
-    assert not await finishes(queries, sql, timeout=1.5)
-    assert asyncio.get_running_loop().time() - started < 3
+async def test_a_bomb_ends_at_its_deadline_and_leaves_the_pool_in_order(queries: QueryPool) -> None:
+    clock = asyncio.get_running_loop().time
+    for sql in BOMBS:
+        started = clock()
+        assert not await finishes(queries, sql, timeout=0.8)
+        assert clock() - started < 2.5, sql
     assert (await queries.run("SELECT 1")).rows == [[1]]
 
 
