@@ -1,0 +1,128 @@
+"""The gateway on a real log: what posts get back, and what is on the log then."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from airside.coordinator import ids
+from airside.coordinator.gateway import Gateway
+from airside.coordinator.nats_server import EmbeddedServer
+from airside.events import WireEvent, validation
+from airside.events.exceptions import LogUnavailable
+from airside.events.log import Appended, Log, outgoing
+
+
+class StoredIds:
+    """The views' part: ids that were stored long ago."""
+
+    def __init__(self) -> None:
+        self.ids = ids.IdIndex()
+        self._names: set[tuple[str, str]] = set()
+
+    def store(self, *names: str) -> None:
+        self._names |= {("default", name) for name in names}
+        self.ids.add(ids.as_array(ids.key("default", name) for name in names))
+
+    def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        return self._names & set(events)
+
+
+@pytest.fixture
+def stored() -> StoredIds:
+    return StoredIds()
+
+
+@pytest.fixture
+async def gateway(log: Log, stored: StoredIds) -> AsyncIterator[Gateway]:
+    found = Gateway(log, stored)
+    found.start()
+    yield found
+    await found.stop()
+
+
+def event(name: str) -> WireEvent:
+    return validation.parse_object({"id": name, "type": "a.b", "resource": "x://y"})
+
+
+async def names_on(log: Log) -> list[str]:
+    head = await log.head()
+    return [r.event.id async for batch in log.read(1, head.last) for r in batch.records]
+
+
+async def test_a_post_is_stored_in_its_order(gateway: Gateway, log: Log) -> None:
+    accepted = await gateway.submit([event(f"e{n}") for n in range(2_345)])
+    assert accepted == Appended(2_345, 0, 1, 2_345)
+    assert await names_on(log) == [f"e{n}" for n in range(2_345)]
+
+
+async def test_many_senders_at_once_each_hear_of_their_own_events(gateway: Gateway, log: Log) -> None:
+    posts = [[event(f"{sender}-{n}") for n in range(1 + sender % 5)] for sender in range(200)]
+    answers = await asyncio.gather(*(gateway.submit(post) for post in posts))
+    names = await names_on(log)
+    for post, answer in zip(posts, answers, strict=True):
+        assert (answer.accepted, answer.duplicates) == (len(post), 0)
+        assert answer.first is not None
+        assert answer.last is not None
+        if len(post) > 1:
+            assert names[answer.first - 1 : answer.last] == [e.id for e in post], "a post lies together"
+    assert len(names) == len(set(names)) == sum(map(len, posts))
+
+
+@pytest.mark.parametrize("size", [1, 40])
+async def test_an_id_counts_once_whether_known_to_views_broker_or_this_process(
+    gateway: Gateway, log: Log, stored: StoredIds, size: int
+) -> None:
+    old = [f"old{n}" for n in range(size)]
+    elsewhere = [f"elsewhere{n}" for n in range(size)]
+    recent = [f"recent{n}" for n in range(size)]
+    stored.store(*old)
+    await log.append_many([outgoing(event(name)) for name in elsewhere])
+    await gateway.submit([event(name) for name in recent])
+    again = [event(name) for name in (*old, *elsewhere, "new", *recent, "new")]
+    answer = await gateway.submit(again)
+    assert (answer.accepted, answer.duplicates) == (1, 3 * size + 1)
+    assert await names_on(log) == [*elsewhere, *recent, "new"]
+
+
+async def test_the_same_event_from_two_senders_at_once_is_new_for_one_of_them(gateway: Gateway, log: Log) -> None:
+    answers = await asyncio.gather(*(gateway.submit([event("same"), event(f"own{n}")]) for n in range(20)))
+    assert sum(answer.accepted for answer in answers) == 21
+    assert sum(answer.duplicates for answer in answers) == 19
+    assert sorted(await names_on(log)) == sorted(["same", *(f"own{n}" for n in range(20))])
+
+
+async def test_a_sender_that_gives_up_does_not_take_its_post_with_it(gateway: Gateway, log: Log) -> None:
+    sending = asyncio.create_task(gateway.submit([event("kept")]))
+    await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    answer = await gateway.submit([event("kept")])
+    assert (answer.accepted, answer.duplicates) == (0, 1)
+    assert await names_on(log) == ["kept"]
+
+
+async def test_a_server_that_is_killed_under_a_post_costs_time_and_nothing_else(
+    gateway: Gateway, log: Log, nats_server: EmbeddedServer
+) -> None:
+    await gateway.submit([event("before")])
+    assert nats_server._process is not None
+    nats_server._process.kill()
+    nats_server._process.wait()
+    sending = asyncio.create_task(gateway.submit([event(f"during{n}") for n in range(100)]))
+    nats_server.start()
+    answer = await sending
+    assert (answer.accepted, answer.duplicates) == (100, 0)
+    assert await names_on(log) == ["before", *(f"during{n}" for n in range(100))]
+
+
+async def test_what_still_waits_when_the_gateway_stops_is_refused_and_may_be_sent_again(
+    log: Log, stored: StoredIds
+) -> None:
+    idle = Gateway(log, stored)
+    sending = asyncio.create_task(idle.submit([event("late")]))
+    await asyncio.sleep(0)
+    await idle.stop()
+    with pytest.raises(LogUnavailable, match="again"):
+        await sending
