@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote
@@ -17,6 +19,9 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 ANSWER_TIMEOUT_SECONDS: Final = 60.0
 #: A stream says something at least every 15 seconds; twice that, and the connection is dead.
 STREAM_TIMEOUT_SECONDS: Final = 40.0
+#: Between attempts to take up a lost stream again: twice as long each time, up to the longest.
+FIRST_PAUSE_SECONDS: Final = 0.5
+MAX_PAUSE_SECONDS: Final = 10.0
 
 Json: TypeAlias = dict[str, Any]
 Parameters: TypeAlias = Mapping[str, str | int | list[str] | None]
@@ -86,6 +91,16 @@ class Client:
         self._check(response)
         return response.json() if response.content else None
 
+    def server_time(self) -> datetime | None:
+        """Ask whether the server is up, and give its clock to the second; None if it does not tell."""
+        with self._errors():
+            response = self._http.get("/health")
+        self._check(response)
+        try:
+            return parsedate_to_datetime(response.headers["date"])
+        except (KeyError, ValueError):
+            return None
+
     def items(self, path: str, parameters: Parameters | None = None, *, limit: int | None = None) -> Iterator[Json]:
         """Give the items of a list, page after page, at most `limit`. Raises a ClientError."""
         query = dict(parameters or {})
@@ -146,28 +161,30 @@ class Client:
         """Give events as they come, for ever; after a lost connection go on behind the last one seen.
 
         `after` is a log position; without it, what comes from now on. Raises a ClientError when the server
-        cannot be reached from the start or refuses; a connection lost later is told to `on_lost` and tried
-        again for ever.
+        cannot be reached from the start or refuses; a connection lost later is told to `on_lost`, once,
+        and tried again for ever.
         """
         last = None if after is None else str(after)
-        pause_seconds = 0.5
+        pause_seconds = FIRST_PAUSE_SECONDS
         connected = False
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+            reason = "the server ended the stream"
             try:
                 with self.stream("/api/events/stream", parameters, headers) as lines:
-                    connected, pause_seconds = True, 0.5
+                    connected, pause_seconds = True, FIRST_PAUSE_SECONDS
                     for identifier, data in _server_sent(lines):
                         last = identifier or last
                         if data:
                             yield json.loads(data)
-                on_lost("the server ended the stream")
             except (CannotReach, ServerFailed) as error:
                 if not connected:
                     raise
-                on_lost(str(error))
+                reason = str(error)
+            if pause_seconds == FIRST_PAUSE_SECONDS:
+                on_lost(reason)
             time.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 2, 10.0)
+            pause_seconds = min(pause_seconds * 2, MAX_PAUSE_SECONDS)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -34,7 +34,7 @@ def fail(error: Exception) -> NoReturn:
 
 
 def _translate(error: Exception) -> Failure:
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("airside"):
         return Failure(
             f"this needs the server's parts, and {error.name} is not installed",
             hint="pip install 'airside[server]'",

@@ -7,7 +7,7 @@ Nothing of them is imported before the command, or the help that lists it, is as
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -86,15 +86,29 @@ class _Group(TyperGroup):
 
 
 def _load(target: str, name: str) -> Any:
-    """Import `module:attribute` and make a command of it: a group as it is, a function by its signature."""
+    """Import `module:attribute` and make a command of it: a group as it is, a function by its signature.
+
+    What cannot be imported becomes a command that says so: help must list the others.
+    """
     module, _, attribute = target.partition(":")
-    found = getattr(import_module(module), attribute)
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        found = _unavailable(error)
     if not isinstance(found, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=NO_MARKUP, pretty_exceptions_enable=False)
         app.command(name, epilog=getattr(found, "epilog", None))(found)
         found = app
     command: Any = get_command(found)
     command.name = name
+    return command
+
+
+def _unavailable(error: Exception) -> Callable[[], None]:
+    def command() -> None:
+        raise error
+
+    command.__doc__ = f"Not available: {error}."
     return command
 
 

@@ -1,0 +1,58 @@
+"""`airside automations lint`: every mistake of a file, with line and column, without a server."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airside.sdk.cli import output, tree
+from airside.sdk.cli.failures import CANNOT, FAILED
+
+
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files; `-` reads stdin.")],
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check files of automations. Exit code 1 when there is a mistake. Needs no server."""
+    from airside.coordinator.commands import linting
+
+    findings: list[linting.Finding] = []
+    unread = False
+    for file in files:
+        try:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            output.note(f"error: cannot read {file}: {reason}")
+            unread = True
+            continue
+        findings += linting.findings(file, text)
+    if as_json:
+        output.as_json([finding.to_dict() for finding in findings])
+    else:
+        for finding in findings:
+            output.line(str(finding))
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = len(findings) - errors
+    output.note(_summary(len(files), errors, warnings))
+    if not linting.knows_actions():
+        output.note("the texts of actions were not checked: pip install 'airside[server]'")
+    if unread:
+        raise typer.Exit(CANNOT)
+    if errors or (strict and warnings):
+        raise typer.Exit(FAILED)
+
+
+lint.epilog = tree.examples(  # type: ignore[attr-defined]
+    "airside automations lint automations.yaml",
+    "airside automations lint rules/*.yaml --strict",
+)
+
+
+def _summary(files: int, errors: int, warnings: int) -> str:
+    if not errors and not warnings:
+        return f"{output.count(files, 'file')}, no problems"
+    return f"{output.count(errors, 'error')}, {output.count(warnings, 'warning')} in {output.count(files, 'file')}"
