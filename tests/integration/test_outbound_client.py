@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.integration.actions_receiver import http, receiver
+from tests.support.receiver import http, receiver
 
 from airside.coordinator.blocking import DaemonThreads, Overloaded
 from airside.coordinator.outbound import GuardedClient, OutboundSettings, RequestFailed, TargetRefused, shown

@@ -43,6 +43,7 @@ _OWN_HEADERS: Final = frozenset(
     }
 )
 
+_Headers = list[tuple[bytes, bytes]]
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
@@ -139,10 +140,11 @@ class GuardedClient:
         """
         seconds = min(deadline_seconds or self._settings.deadline_seconds, self._settings.deadline_seconds)
         target = self._parsed(url)
+        sent = _header_list(target, headers or {}, len(body))
         try:
             async with asyncio.timeout(seconds):
                 checked = await self._checked(target)
-                return await self._first_that_connects(method, checked, headers or {}, body)
+                return await self._first_that_connects(method, checked, sent, body)
         except TimeoutError as error:
             raise RequestFailed(f"{shown(url)} did not answer within {seconds:g} s") from error
         except httpcore.LocalProtocolError as error:
@@ -188,9 +190,7 @@ class GuardedClient:
             raise TargetRefused(f"http://{target.host} is not encrypted; use https")
         return replace(target, addresses=addresses[:_MAX_ADDRESSES])
 
-    async def _first_that_connects(
-        self, method: str, target: _Target, headers: Mapping[str, str], body: bytes
-    ) -> Reply:
+    async def _first_that_connects(self, method: str, target: _Target, headers: _Headers, body: bytes) -> Reply:
         *others, last = target.addresses
         for address in others:
             try:
@@ -199,16 +199,14 @@ class GuardedClient:
                 continue  # nothing was sent yet
         return await self._exchange(method, target, last, headers, body)
 
-    async def _exchange(
-        self, method: str, target: _Target, address: Address, headers: Mapping[str, str], body: bytes
-    ) -> Reply:
+    async def _exchange(self, method: str, target: _Target, address: Address, headers: _Headers, body: bytes) -> Reply:
         pinned = httpcore.URL(
             scheme=target.scheme.encode(), host=str(address).encode(), port=target.port, target=target.target
         )
         request = httpcore.Request(
             method,
             pinned,
-            headers=_header_list(target, headers, len(body)),
+            headers=headers,
             content=body,
             extensions={"sni_hostname": target.host},
         )
@@ -242,7 +240,7 @@ class GuardedClient:
         return [str(address[0]) for *_, address in found]
 
 
-def _header_list(target: _Target, headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
+def _header_list(target: _Target, headers: Mapping[str, str], length: int) -> _Headers:
     given = {name.lower(): value for name, value in headers.items()}
     if taken := sorted(_OWN_HEADERS & given.keys()):
         raise TargetRefused(f"the header {taken[0]} is set by the connection itself; leave it out")

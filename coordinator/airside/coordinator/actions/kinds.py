@@ -1,0 +1,71 @@
+"""What every kind of action has in common. A new kind is a new module and one entry in `registry`."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airside.coordinator.actions.settings import ActionSettings
+from airside.coordinator.actions.texts import Texts
+from airside.coordinator.blocking import DaemonThreads
+from airside.coordinator.outbound import GuardedClient
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What actions act with. `create_once(subject, data)` writes to the log what must exist once for ever."""
+
+    settings: ActionSettings
+    client: GuardedClient
+    threads: DaemonThreads
+    create_once: Callable[[str, bytes], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """One attempt at one action of one firing.
+
+    `action_id` is the same at every attempt. `chain` holds the ids of the firings that led here, this one first.
+    `progress` is what the last attempt left with its ActionRetry.
+    """
+
+    action_id: str
+    workspace: str
+    automation: str
+    firing: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    chain: tuple[str, ...]
+    attempt: int
+    progress: Mapping[str, Any]
+    texts: Texts
+    tools: Tools
+
+
+class ActionKind(Protocol):
+    """A kind of action.
+
+    `delays_seconds` is how long to wait before each further attempt; after the last it has failed. `plain_fields` are
+    the parameters that are no templates.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name the kind as rules write it."""
+        ...
+
+    @property
+    def delays_seconds(self) -> tuple[float, ...]:
+        """Give the waits between attempts."""
+        ...
+
+    @property
+    def plain_fields(self) -> frozenset[str]:
+        """Name the parameters that are taken as they stand."""
+        ...
+
+    def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Find what is wrong beside the templates: (field, message)."""
+        ...
+
+    async def run(self, context: ActionContext) -> dict[str, Any]:
+        """Carry the action out and give its result as JSON. Raises ActionRetry, ActionRefused, LogError."""
+        ...

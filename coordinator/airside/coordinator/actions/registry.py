@@ -1,0 +1,13 @@
+"""The kinds of actions that this coordinator can carry out."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from airside.coordinator.actions.emit import Emit
+from airside.coordinator.actions.kinds import ActionKind
+from airside.coordinator.actions.notify import Notify
+from airside.coordinator.actions.webhook import Webhook
+
+_ALL: Final[tuple[ActionKind, ...]] = (Emit(), Notify(), Webhook())
+
+KINDS: Final[Mapping[str, ActionKind]] = {kind.name: kind for kind in _ALL}

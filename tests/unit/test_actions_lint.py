@@ -1,0 +1,58 @@
+"""What lint says about actions before they ever run."""
+
+from typing import Any
+
+import pytest
+
+from airside.coordinator.actions import KINDS, problems
+
+
+def document(*actions: dict[str, Any], on_resolve: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"name": "rule", "actions": list(actions), "on_resolve": list(on_resolve)}
+
+
+WEBHOOK = {"url": "https://hooks.example/{{ key.resource.id }}?day={{ window.end | date }}", "secret": "orders"}
+
+
+def test_good_actions_have_no_problems() -> None:
+    good = document(
+        {"webhook": {**WEBHOOK, "headers": {"X-Who": "{{ automation.name }}"}, "timeout": "5s"}},
+        {"notify": {"to": "oncall", "title": "{{ event.resource.name }} keeps failing"}},
+        {"notify": {"to": "env:ONCALL_URL", "title": "{% if late_by %}late{% endif %}", "body": "{{ run.id }}"}},
+        {"emit": {"type": "table.stale", "resource": {"id": "{{ resource.id }}"}, "payload": {"a": [1, "{{ key }}"]}}},
+        on_resolve=({"notify": {"to": "oncall", "title": "{{ late_by }} late"}},),
+    )
+    assert problems(good) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "message"),
+    [
+        ({"notify": {"to": "oncall", "title": "{{ evnt.id }}"}}, "notify.title", "did you mean `event`"),
+        ({"notify": {"to": "oncall", "title": "a", "body": "x\n{{ f() }}"}}, "notify.body", "line 2: nothing can be"),
+        ({"notify": {"to": "block:oncall", "title": "a"}}, "notify.to", "blocks come later"),
+        ({"notify": {"to": "slack://token", "title": "a"}}, "notify.to", "rules hold no URLs"),
+        ({"notify": {"to": "env:", "title": "a"}}, "notify.to", "name a target"),
+        ({"webhook": {**WEBHOOK, "url": "https://{{ event.host }}/x"}}, "webhook.url", "the host must be written out"),
+        ({"webhook": {**WEBHOOK, "url": "https://a.{{ key.x }}.example/"}}, "webhook.url", "the host must be"),
+        ({"webhook": {**WEBHOOK, "url": "{{ event.url }}"}}, "webhook.url", "must start with https://"),
+        ({"webhook": {**WEBHOOK, "secret": "whsec_C2FVsBQ"}}, "webhook.secret", "give the name of the secret"),
+        ({"webhook": {**WEBHOOK, "secret": "a b"}}, "webhook.secret", "give the name of the secret"),
+        ({"webhook": {**WEBHOOK, "headers": {"Webhook-Id": "1"}}}, "webhook.headers.Webhook-Id", "set by Airside"),
+        ({"webhook": {**WEBHOOK, "headers": {"X": "{{ 1 + 1 }}"}}}, "webhook.headers.X", "arithmetic"),
+        ({"webhook": {**WEBHOOK, "body": {"a": [{"b": "{{ x | y }}"}]}}}, "webhook.body.a.0.b", "no filter `y`"),
+        ({"emit": {"type": "sla.met", "resource": {"id": "a"}}}, "emit.type", "written by Airside itself"),
+        ({"kind": "emit", "type": "sla.met", "resource": {"id": "a"}}, "type", "written by Airside itself"),
+        ({"start_run": {"parameters": {"day": "{{ window.end | dat }}"}}}, "start_run.parameters.day", "`date`"),
+    ],
+)
+def test_mistakes_are_found_where_they_stand(action: dict[str, Any], path: str, message: str) -> None:
+    ((found, said),) = problems(document(action))
+    assert found == f"actions.0.{path}"
+    assert message in said
+    ((found, _),) = problems(document(on_resolve=(action,)))
+    assert found == f"on_resolve.0.{path}"
+
+
+def test_the_kinds_there_are() -> None:
+    assert sorted(KINDS) == ["emit", "notify", "webhook"]
