@@ -1,6 +1,7 @@
 """What the log is folded into: DuckDB tables for everybody to read, and people's own SQL on them."""
 
 from airside.coordinator.views.exceptions import (
+    BadCursor,
     QueryError,
     QueryRefused,
     QueryTooLarge,
@@ -12,6 +13,7 @@ from airside.coordinator.views.exceptions import (
 from airside.coordinator.views.store import Folded, Views, Witness
 
 __all__ = [
+    "BadCursor",
     "Folded",
     "QueryError",
     "QueryRefused",

@@ -1,6 +1,8 @@
 """Opening the views' DuckDB file: its settings, and what to do with a file that cannot be used."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -24,42 +26,74 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "python_enable_replacements": True,
 }
 
+_BROKEN: Final = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+_SIGNS_OF_DAMAGE: Final = (
+    "Corrupt ",
+    "not a valid DuckDB database file",
+    "Could not read enough bytes",
+    "Failure while replaying WAL",
+)
+
 _log = logging.getLogger(__name__)
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the file or make a new one.
+    """Open the file or begin a new one.
 
-    A file of another schema version, or one that is damaged, is set aside (the last such one is kept) and a new one is
-    begun, to be filled from the log. Raises ViewsInUse when another process holds the file.
+    Raises ViewsInUse when another process holds the file, ViewsDamaged when it cannot be read or is of another schema
+    version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        try:
-            return _existing(path)
-        except ViewsDamaged as error:
-            kept = set_aside(path)
-            _log.warning(
-                "views are rebuilt from the log: %s; the old file is kept as %s",
-                error,
-                kept.name,
-                extra={"action": "views_set_aside"},
-            )
+    new = not path.exists()
     con = _open(path)
-    con.execute("BEGIN").execute(schema.script("schema"))
-    con.execute("INSERT INTO views_file VALUES (?, ?)", [schema.VERSION, uuid4().hex])
-    con.execute("COMMIT")
+    try:
+        with damage_told():
+            if new:
+                con.execute("BEGIN").execute(schema.script("schema"))
+                con.execute("INSERT INTO views_file VALUES (?, ?)", [schema.VERSION, uuid4().hex])
+                con.execute("COMMIT")
+            _check_version(con)
+    except BaseException:
+        con.close()
+        raise
     return con
 
 
-def set_aside(path: Path) -> Path:
-    """Move the file and its write-ahead log out of the way, over what was set aside before."""
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Turn those errors of DuckDB that mean that the file cannot be trusted into ViewsDamaged."""
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if isinstance(error, _BROKEN) or any(sign in text for sign in _SIGNS_OF_DAMAGE):
+            raise ViewsDamaged(f"{ViewsDamaged.__doc__} ({text.splitlines()[0]})") from error
+        raise
+
+
+def set_aside(path: Path, reason: str) -> None:
+    """Move the file and its write-ahead log out of the way, over what was set aside before, and say so."""
     kept = path.with_name(path.name + SET_ASIDE_SUFFIX)
     for old, new in ((path, kept), (_wal(path), _wal(kept))):
         new.unlink(missing_ok=True)
         if old.exists():
             old.replace(new)
-    return kept
+    _log.warning(
+        "the views are made anew from the log: %s The old file is kept as %s",
+        reason,
+        kept.name,
+        extra={"action": "views_set_aside"},
+    )
+
+
+def check_free(path: Path) -> None:
+    """Make sure that no other process has the file open. Raises ViewsInUse."""
+    if not path.exists():
+        return
+    try:
+        _open(path).close()
+    except ViewsDamaged:
+        return
 
 
 def replace(new: Path, path: Path) -> None:
@@ -79,27 +113,22 @@ def _wal(path: Path) -> Path:
 
 
 def _open(path: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(path, config=_SETTINGS)
+    try:
+        with damage_told():
+            con = duckdb.connect(path, config=_SETTINGS)
+    except duckdb.IOException as error:
+        if "Could not set lock" in str(error):
+            raise ViewsInUse from error
+        raise
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
 
 
-def _existing(path: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        con = _open(path)
-    except duckdb.Error as error:
-        text = str(error)
-        if "lock" in text.lower():
-            raise ViewsInUse from error
-        if isinstance(error, duckdb.IOException) and "not a valid DuckDB database file" not in text:
-            raise
-        raise ViewsDamaged(f"the file is damaged ({text.splitlines()[0]})") from error
+def _check_version(con: duckdb.DuckDBPyConnection) -> None:
     try:
         found = con.execute("SELECT version FROM views_file").fetchall()
-    except duckdb.Error as error:
-        con.close()
-        raise ViewsDamaged("the file is of no known version") from error
+    except duckdb.CatalogException:
+        found = []
     if found != [(schema.VERSION,)]:
-        con.close()
-        raise ViewsDamaged(f"the file is of version {found[0][0] if found else 'unknown'}, not {schema.VERSION}")
-    return con
+        version = found[0][0] if found else "unknown"
+        raise ViewsDamaged(f"The file is of version {version}, this Airside works with {schema.VERSION}.")

@@ -14,7 +14,14 @@
 from airside.events import AirsideError
 
 
-class ViewsError(AirsideError):
+class _Told(AirsideError):
+    """Says what its class says, unless told something better."""
+
+    def __str__(self) -> str:
+        return super().__str__() or type(self).__doc__ or ""
+
+
+class ViewsError(_Told):
     """The views could not do what was asked."""
 
 
@@ -26,14 +33,11 @@ class ViewsDamaged(ViewsError):
     """The views' file cannot be read. Nothing is lost: `airside views rebuild` makes it anew from the log."""
 
 
-class BadCursor(AirsideError):
+class BadCursor(_Told):
     """The cursor is not one that this list gave. Begin again without one."""
 
-    def __str__(self) -> str:
-        return type(self).__doc__ or ""
 
-
-class QueryError(AirsideError):
+class QueryError(_Told):
     """A query gave no result."""
 
 

@@ -73,6 +73,7 @@ class Views:
         self._ids = ids.IdIndex()
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="views-read")
         self._since_checkpoint = 0
+        self._closed = False
         self._witness: Witness = self._remember()
 
     @classmethod
@@ -81,10 +82,27 @@ class Views:
 
         A file of another version or a damaged one is set aside first. Raises ViewsInUse.
         """
-        return cls(database.connect(path), path)
+        try:
+            return cls._open(path)
+        except ViewsDamaged as error:
+            database.set_aside(path, str(error))
+            return cls._open(path)
+
+    @classmethod
+    def _open(cls, path: Path) -> "Views":
+        con = database.connect(path)
+        try:
+            with database.damage_told():
+                return cls(con, path)
+        except BaseException:
+            con.close()
+            raise
 
     def close(self) -> None:
-        """Write everything into the file and close it."""
+        """Write everything into the file and close it. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._readers.shutdown(wait=True)
         self.checkpoint()
         self._con.close()
@@ -122,14 +140,12 @@ class Views:
         plan = Plan.of(batch, self.position)
         if not len(batch):
             return Folded([], 0, [])
-        try:
+        with database.damage_told():
             try:
                 folded = self._write(plan)
             except duckdb.ConversionException:
                 plan.refuse(self._unwritable(plan))
                 folded = self._write(plan)
-        except (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException) as error:
-            raise ViewsDamaged(f"{ViewsDamaged.__doc__} ({str(error).splitlines()[0]})") from error
         self._since_checkpoint += len(batch)
         if self._since_checkpoint >= CHECKPOINT_ROWS:
             self.checkpoint()
@@ -167,7 +183,7 @@ class Views:
         **kwargs: P.kwargs,
     ) -> T:
         """Call a function of `views.reads` on one consistent state of the views."""
-        with self._cursor() as con:
+        with database.damage_told(), self._cursor() as con:
             con.execute("BEGIN TRANSACTION READ ONLY")
             return function(con, *args, **kwargs)
 

@@ -1,0 +1,45 @@
+"""Folding the whole log anew, beside the views that are there, and putting the result in their place."""
+
+import asyncio
+from collections.abc import AsyncIterable, Callable
+from pathlib import Path
+from typing import Final
+
+from airside.coordinator.views import database
+from airside.coordinator.views.store import Views, Witness
+from airside.events.log import Batch
+
+_SUFFIX: Final = ".rebuild"
+
+
+async def rebuild(
+    path: Path,
+    batches: AsyncIterable[Batch],
+    *,
+    stream_created: str,
+    on_progress: Callable[[int], None] = lambda position: None,
+) -> Witness:
+    """Fold these batches, the log from its first entry on, into a new file and put it in the place of `path`.
+
+    Until the last moment the old file stays as it is, and for good if anything fails. `on_progress` is told the
+    position after each batch. Raises ViewsInUse while a coordinator has the old file open, and whatever `batches` and
+    `Views.apply` raise.
+    """
+    database.check_free(path)
+    new = path.with_name(path.name + _SUFFIX)
+    database.delete(new)
+    views = await asyncio.to_thread(Views.open, new)
+    try:
+        views.bind(stream_created)
+        async for batch in batches:
+            await asyncio.to_thread(views.apply, batch)
+            on_progress(views.position)
+        witness = views.witness
+        await asyncio.to_thread(views.close)
+    except BaseException:
+        await asyncio.to_thread(views.close)
+        database.delete(new)
+        raise
+    database.check_free(path)
+    database.replace(new, path)
+    return witness
