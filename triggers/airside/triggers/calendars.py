@@ -7,6 +7,7 @@ on which clocks change. Each local time counts once: a cron of every half hour h
 import re
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 from cronsim import CronSim, CronSimError
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from airside.events.wire import Micros
 from airside.triggers import zones
-from airside.triggers.durations import DAY, HOUR, SECOND
+from airside.triggers.durations import MAX_DURATION, SECOND
 from airside.triggers.strict import Strict
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -22,9 +23,8 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 _DAY: Final = timedelta(days=1)
 _LOOK_AHEAD: Final = 40  # days until some weekday comes, with room for a date that a zone left out
 _DAYS_RULE: Final = "must be weekdays, as mon-fri, or sat,sun, or a list of mon tue wed thu fri sat sun"
-_MINUTE: Final = timedelta(minutes=1)
-_AGO: Final = (0, 3 * HOUR, 26 * HOUR)  # before any turning back of the clock that may matter
 _SAMPLE_FROM: Final = 1_704_067_200 * SECOND  # 1 January 2024
+_SAMPLES: Final = 9
 Days: TypeAlias = tuple[str, ...]
 
 
@@ -110,11 +110,11 @@ class Calendar(Strict):
 
 
 class Slot(NamedTuple):
-    """One deadline: its name, the moment its window begins (exclusive) and the moment it ends."""
+    """One deadline: its name, the moment before which nothing counts, if any, and the moment itself."""
 
     name: str
-    start: Micros
-    end: Micros
+    since: Micros | None
+    due: Micros
 
 
 class Slots:
@@ -137,20 +137,8 @@ class Slots:
         for _ in range(_LOOK_AHEAD):
             end = self._on(day)
             if end is not None and end > moment:
-                return Slot(f"{day}T{self._calendar.time}", self._start(day, end), end)
+                return Slot(f"{day}T{self._calendar.time}", self._since(day), end)
             day += _DAY
-        return None
-
-    def last(self, moment: Micros) -> Micros | None:
-        """Give the last deadline that is not later than the moment."""
-        if self._calendar.cron:
-            return self._cron_last(self._calendar.cron, moment)
-        day = zones.local(moment, self._tz).date() + _DAY
-        for _ in range(_LOOK_AHEAD):
-            end = self._on(day)
-            if end is not None and end <= moment:
-                return end
-            day -= _DAY
         return None
 
     def _on(self, day: date) -> Micros | None:
@@ -158,41 +146,26 @@ class Slots:
             return None
         return zones.instant(day, self._time, self._tz)
 
-    def _start(self, day: date, end: Micros) -> Micros:
-        """The last deadline before, or `since` if that is later; the event at `since` itself counts."""
-        before = self.last(end - 1)
-        start = end - 7 * DAY if before is None else before
-        if self._calendar.since:
-            since = zones.instant(day, time.fromisoformat(self._calendar.since), self._tz)
-            start = max(start, min(end, since or start) - 1)
-        return start
+    def _since(self, day: date) -> Micros | None:
+        if self._calendar.since is None:
+            return None
+        return zones.instant(day, time.fromisoformat(self._calendar.since), self._tz)
 
     def _cron_after(self, cron: str, moment: Micros) -> Slot | None:
         for wall in CronSim(cron, zones.local(moment, self._tz).replace(fold=0)):
             end = zones.instant(wall.date(), wall.time(), self._tz)
             if end is not None and end > moment:
-                before = self._cron_last(cron, end - 1)
-                return Slot(f"{wall:%Y-%m-%dT%H:%M}", end if before is None else before, end)
-        return None
-
-    def _cron_last(self, cron: str, moment: Micros) -> Micros | None:
-        """Walk back from where the wall clock would be, had it not been turned back in the last day."""
-        walls = [zones.local(moment - ago, self._tz) + timedelta(microseconds=ago) for ago in _AGO]
-        for wall in CronSim(cron, max(walls).replace(fold=0, microsecond=0) + _MINUTE, reverse=True):
-            end = zones.instant(wall.date(), wall.time(), self._tz)
-            if end is not None and end <= moment:
-                return end
+                return Slot(f"{wall:%Y-%m-%dT%H:%M}", None, end)
         return None
 
 
 @cache
 def longest_gap(calendar: Calendar) -> Micros:
-    """Estimate the longest time between two deadlines, from eight of them."""
+    """Estimate the longest time between two deadlines, from the first few of 2024."""
     slots = Slots(calendar)
-    end, longest = _SAMPLE_FROM, 0
-    for _ in range(8):
-        slot = slots.after(end)
-        if slot is None:
-            break
-        longest, end = max(longest, slot.end - slot.start), slot.end
-    return longest
+    dues: list[Micros] = []
+    moment: Micros = _SAMPLE_FROM
+    while len(dues) < _SAMPLES and (slot := slots.after(moment)):
+        moment = slot.due
+        dues.append(moment)
+    return max((later - earlier for earlier, later in pairwise(dues)), default=MAX_DURATION)

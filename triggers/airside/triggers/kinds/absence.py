@@ -128,14 +128,13 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         anchor: str,
         start: Micros,
         due: Micros,
-        verdict: Micros,
         events: tuple[EventRef, ...],
         clause: dict[str, Any],
         how: str,
     ) -> None:
         """Deliver that nothing came in time; remember it, unless it was suppressed."""
         now = self.host.now
-        blind_for = self.host.gaps.blind_for(start, verdict, now)
+        blind_for = self.host.gaps.blind_for(start, due + self.grace, now)
         reason = f"no {name_filter(self.spec.absence)} {how}{span(start, due, self.timezone)}"
         if key:
             reason += f" for {keys.describe(self.spec.for_each, key)}"

@@ -116,7 +116,6 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             anchor=window.anchor.id,
             start=window.opened,
             due=window.due,
-            verdict=window.verdict,
             events=(window.anchor,),
             clause={"trigger": "absence", "within": durations.show(self.spec.within)},
             how=f"within {durations.show(self.spec.within)} after {name_filter(self.spec.after)}, ",

@@ -81,11 +81,11 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             slot = self._slots.after(last)
             if slot is None:
                 return
-            opened = max(slot.start, after) if not self._windows else last
-            verdict = slot.end + self.grace
-            timer = self.host.set_timer(verdict, slot.end)
-            start = max(slot.start, opened)
-            self._windows.append(_Window(slot.name, opened, start, slot.end, verdict, timer))
+            verdict = slot.due + self.grace
+            timer = self.host.set_timer(verdict, slot.due)
+            # the event at `since` itself counts; where clocks change, `since` may fall on the deadline
+            start = last if slot.since is None else max(last, min(slot.since, slot.due) - 1)
+            self._windows.append(_Window(slot.name, last, start, slot.due, verdict, timer))
 
     def on_event(self, entry: Entry) -> None:
         if not self.is_expected(entry):
@@ -154,7 +154,6 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             anchor=window.slot,
             start=window.start,
             due=window.due,
-            verdict=window.verdict,
             events=(),
             clause={"trigger": "absence", "by": window.slot, "timezone": self.timezone},
             how="",

@@ -116,7 +116,6 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
             anchor=window.anchor,
             start=window.start,
             due=window.due,
-            verdict=window.verdict,
             events=(window.last,) if window.last else (),
             clause={"trigger": "absence", "every": durations.show(self.spec.every)},
             how=f"for {durations.show(self.spec.every)}, ",

@@ -105,7 +105,7 @@ class RunningTrigger(ABC, Generic[SpecT]):
     def arm(self) -> None:  # most kinds have nothing to do before the first event
         """Begin: called once, when the rule starts with empty windows."""
 
-    def close(self) -> None:  # noqa: B027  # only for those with timers or watched runs
+    def close(self) -> None:  # only for those with timers or watched runs
         """End: take back timers and watched runs."""
 
     @abstractmethod
