@@ -170,7 +170,7 @@ async def test_a_trickle_ends_at_the_deadline() -> None:
     async with receiver(trickle) as target:
         start = time.monotonic()
         with pytest.raises(RequestFailed, match=r"did not answer within 0\.3 s"):
-            await GuardedClient(allowing(deadline_seconds=0.3)).request("POST", target.url)
+            await GuardedClient(allowing(outbound_deadline_seconds=0.3)).request("POST", target.url)
         assert time.monotonic() - start < 2
 
 
@@ -264,7 +264,7 @@ async def test_tls_is_checked_against_the_hosts_name_while_the_address_is_pinned
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
     async with receiver(tls=serving) as target:
-        settings = allowing(ca_file=str(TLS / "cert.pem"))
+        settings = allowing(outbound_ca_file=str(TLS / "cert.pem"))
         names = Answers(["127.0.0.1"])
         reply = await GuardedClient(settings, resolve=names).request(
             "POST", f"https://hooks.example.test:{target.port}/"

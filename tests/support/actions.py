@@ -26,7 +26,7 @@ def settings(**changed: Any) -> ActionSettings:
     """Settings for tests: short waits, receivers on loopback, and one secret."""
     given: dict[str, Any] = {
         "environment": {"AIRSIDE_SECRET_ORDERS": SECRET},
-        "outbound": OutboundSettings(allow_private="127.0.0.1", deadline_seconds=5),
+        "outbound": OutboundSettings(allow_private="127.0.0.1", outbound_deadline_seconds=5),
         "delays": {"webhook": FAST, "notify": FAST, "emit": FAST},
         "ack_wait_seconds": 2.0,
         "log_retry_seconds": 0.1,

@@ -1,10 +1,12 @@
 """Which addresses may be asked, and how an operator opens others."""
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
-from airside.coordinator.outbound import AllowList, InvalidAllowList, is_public
+from airside.coordinator.actions import ActionSettings
+from airside.coordinator.outbound import AllowList, InvalidAllowList, OutboundSettings, is_public
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1::1", "::ffff:8.8.8.8"])
@@ -99,3 +101,15 @@ def test_the_operators_list(listed: str, host: str, port: int, address: str, all
 def test_an_entry_that_cannot_be_read_is_named(listed: str) -> None:
     with pytest.raises(InvalidAllowList, match="AIRSIDE_ALLOW_PRIVATE"):
         AllowList.parse(f"localhost, {listed}")
+
+
+def test_the_operators_settings_come_from_the_environment_then_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "airside.toml").write_text('allow_private = "10.0.0.0/8"\noutbound_deadline_seconds = 3.0\nport = 1\n')
+    assert OutboundSettings().allow_private == "10.0.0.0/8"
+    monkeypatch.setenv("AIRSIDE_ALLOW_PRIVATE", "localhost:9000")
+    settings = OutboundSettings()
+    assert (settings.allow_private, settings.outbound_deadline_seconds) == ("localhost:9000", 3.0)
+    assert ActionSettings().outbound == settings

@@ -4,12 +4,12 @@ from airside.coordinator.outbound.addresses import AllowList, InvalidAllowList, 
 from airside.coordinator.outbound.client import (
     GuardedClient,
     OutboundError,
-    OutboundSettings,
     Reply,
     RequestFailed,
     TargetRefused,
     shown,
 )
+from airside.coordinator.outbound.settings import OutboundSettings
 
 __all__ = [
     "AllowList",

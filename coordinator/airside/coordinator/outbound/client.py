@@ -20,6 +20,7 @@ import httpx
 
 from airside.coordinator.blocking import DaemonThreads, Overloaded
 from airside.coordinator.outbound.addresses import Address, AllowList, is_public
+from airside.coordinator.outbound.settings import OutboundSettings
 from airside.events.exceptions import AirsideError
 
 _PORTS: Final = {"https": 443, "http": 80}
@@ -57,18 +58,6 @@ class TargetRefused(OutboundError):
 
 class RequestFailed(OutboundError):
     """The network or the other side failed; the request may or may not have arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundSettings:
-    """What the operator allows. `allow_private` is AIRSIDE_ALLOW_PRIVATE: internal targets, between commas."""
-
-    allow_private: str = ""
-    allow_http: bool = False
-    deadline_seconds: float = 15.0
-    resolve_seconds: float = 5.0
-    max_response_bytes: int = 65_536
-    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +127,9 @@ class GuardedClient:
         `deadline_seconds` can only shorten the settings' deadline. Raises TargetRefused, RequestFailed. Neither says
         more of the URL than scheme, host and port.
         """
-        seconds = min(deadline_seconds or self._settings.deadline_seconds, self._settings.deadline_seconds)
+        seconds = min(
+            deadline_seconds or self._settings.outbound_deadline_seconds, self._settings.outbound_deadline_seconds
+        )
         target = self._parsed(url)
         sent = _header_list(target, headers or {}, len(body))
         try:
@@ -224,19 +215,21 @@ class GuardedClient:
         content = bytearray()
         async for chunk in response.aiter_stream():
             content += chunk
-            if len(content) > self._settings.max_response_bytes:
-                return bytes(content[: self._settings.max_response_bytes]), True
+            if len(content) > self._settings.outbound_max_response_bytes:
+                return bytes(content[: self._settings.outbound_max_response_bytes]), True
         return bytes(content), False
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = ssl.create_default_context(cafile=certifi.where())
-            if self._settings.ca_file:
-                self._tls.load_verify_locations(self._settings.ca_file)
+            if self._settings.outbound_ca_file:
+                self._tls.load_verify_locations(self._settings.outbound_ca_file)
         return self._tls
 
     async def _system_resolve(self, host: str, port: int) -> list[str]:
-        found = await self._threads.call(_getaddrinfo, host.strip("[]"), port, timeout=self._settings.resolve_seconds)
+        found = await self._threads.call(
+            _getaddrinfo, host.strip("[]"), port, timeout=self._settings.outbound_resolve_seconds
+        )
         return [str(address[0]) for *_, address in found]
 
 
