@@ -7,11 +7,13 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from tests.support.api_fixtures import api, event, fields, plane  # noqa: F401
 from tests.support.api_plane import MemoryPlane, unavailable
+from tests.support.api_samples import event, fields
 from tests.support.api_server import in_process
 
 from airside.events import Limits, LogFull
+
+pytest_plugins = ["tests.support.api_fixtures"]
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 JSON = {"Content-Type": "application/json"}
@@ -27,11 +29,11 @@ async def test_one_event_is_answered_with_its_position(api: httpx.AsyncClient) -
     assert answer.json() == {"accepted": 1, "duplicates": 0, "first": 1, "last": 1}
 
 
-async def test_a_list_is_taken_in_its_order(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_a_list_is_taken_in_its_order(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     answer = await api.post("/api/events", json=[event(n) for n in range(1_500)])
     assert answer.json() == {"accepted": 1_500, "duplicates": 0, "first": 1, "last": 1_500}
-    assert [entry.event.id for entry in plane.log.entries] == [f"event-{n}" for n in range(1_500)]
-    assert plane.log.submitted == [1_000, 500]
+    assert [entry.event.id for entry in memory.log.entries] == [f"event-{n}" for n in range(1_500)]
+    assert memory.log.submitted == [1_000, 500]
 
 
 async def test_an_empty_list_and_empty_lines_are_no_events(api: httpx.AsyncClient) -> None:
@@ -53,36 +55,36 @@ async def test_ndjson_is_taken_line_by_line(api: httpx.AsyncClient, kind: str) -
     assert answer.json()["accepted"] == 3
 
 
-async def test_long_ndjson_goes_to_the_log_in_chunks_as_it_arrives(plane: MemoryPlane) -> None:
+async def test_long_ndjson_goes_to_the_log_in_chunks_as_it_arrives(memory: MemoryPlane) -> None:
     body = lines(*(event(n) for n in range(2_500)))
 
     async def dribble():  # pieces that end in the middle of lines
         for start in range(0, len(body), 7_001):
             yield body[start : start + 7_001]
 
-    async with in_process(plane) as api:
+    async with in_process(memory) as api:
         answer = await api.post("/api/events", content=dribble(), headers=NDJSON)
     assert answer.json() == {"accepted": 2_500, "duplicates": 0, "first": 1, "last": 2_500}
-    assert plane.log.submitted == [1_000, 1_000, 500]
+    assert memory.log.submitted == [1_000, 1_000, 500]
 
 
-async def test_one_bad_event_of_a_list_keeps_all_out(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_one_bad_event_of_a_list_keeps_all_out(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     answer = await api.post("/api/events", json=[event(1), event(2, resource={}), event(3, type="a b")])
     assert answer.status_code == 422
     assert set(fields(answer)) == {"1.resource.id", "2.type"}
-    assert plane.log.entries == []
+    assert memory.log.entries == []
 
 
-async def test_bad_lines_within_a_chunk_keep_the_chunk_out(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_bad_lines_within_a_chunk_keep_the_chunk_out(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     body = lines(event(1), event(2, time="yesterday")) + b"{not json}\n" + lines(event(4))
     answer = await api.post("/api/events", content=body, headers=NDJSON)
     assert answer.status_code == 422
     assert set(fields(answer)) == {"2.time", "3"}
     assert "not valid JSON" in fields(answer)["3"]
-    assert plane.log.entries == []
+    assert memory.log.entries == []
 
 
-async def test_a_bad_line_further_down_says_what_was_taken_before(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_a_bad_line_further_down_says_what_was_taken_before(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     body = lines(*(event(n) for n in range(1, 1_201)), {"type": "x"}, event(1_202))
     answer = await api.post("/api/events", content=body, headers=NDJSON)
     document = answer.json()
@@ -93,10 +95,10 @@ async def test_a_bad_line_further_down_says_what_was_taken_before(api: httpx.Asy
 
     again = await api.post("/api/events", content=body.replace(b'{"type":"x"}\n', b""), headers=NDJSON)
     assert again.json() == {"accepted": 201, "duplicates": 1_000, "first": 1_001, "last": 1_201}
-    assert len(plane.log.entries) == 1_201
+    assert len(memory.log.entries) == 1_201
 
 
-async def test_a_line_without_end_is_refused_before_it_is_held(plane: MemoryPlane) -> None:
+async def test_a_line_without_end_is_refused_before_it_is_held(memory: MemoryPlane) -> None:
     sent = 0
 
     async def endless():
@@ -106,7 +108,7 @@ async def test_a_line_without_end_is_refused_before_it_is_held(plane: MemoryPlan
             sent += 1
             yield b"a" * 65_536
 
-    async with in_process(plane) as api:
+    async with in_process(memory) as api:
         answer = await api.post("/api/events", content=endless(), headers=NDJSON)
     assert answer.status_code == 422
     assert "2" in fields(answer)
@@ -133,20 +135,20 @@ async def test_a_large_gzip_body_comes_out_whole(api: httpx.AsyncClient) -> None
         pytest.param(gzip.compress(b" " * 2**25), 413, id="a bomb by its ratio"),
     ],
 )
-async def test_bad_gzip_is_refused(plane: MemoryPlane, body: bytes, status: int) -> None:
-    async with in_process(plane) as api:
+async def test_bad_gzip_is_refused(memory: MemoryPlane, body: bytes, status: int) -> None:
+    async with in_process(memory) as api:
         answer = await api.post("/api/events", content=body, headers={**JSON, "Content-Encoding": "gzip"})
     assert answer.status_code == status
-    assert plane.log.entries == []
+    assert memory.log.entries == []
 
 
 async def test_a_gzip_bomb_is_stopped_at_the_cap_of_its_output(tmp_path: Path) -> None:
-    plane = MemoryPlane(tmp_path, max_body_bytes=100_000)
-    async with in_process(plane) as api:
+    memory = MemoryPlane(tmp_path, max_body_bytes=100_000)
+    async with in_process(memory) as api:
         body = zlib.compress(b" " * 10_000_000, wbits=31)
         answer = await api.post("/api/events", content=body, headers={**JSON, "Content-Encoding": "gzip"})
     assert answer.status_code == 413
-    plane.close()
+    memory.close()
 
 
 async def test_unknown_encodings_are_named(api: httpx.AsyncClient) -> None:
@@ -166,47 +168,47 @@ async def test_wrong_content_types_are_answered_with_the_right_ones(api: httpx.A
 
 
 async def test_a_body_over_the_cap_is_refused_with_and_without_a_declared_length(tmp_path: Path) -> None:
-    plane = MemoryPlane(tmp_path, max_body_bytes=4_096)
+    memory = MemoryPlane(tmp_path, max_body_bytes=4_096)
 
     async def pieces():
         for n in range(100):
             yield lines(event(n))
 
-    async with in_process(plane) as api:
+    async with in_process(memory) as api:
         declared = await api.post("/api/events", json=event(payload={"x": "y" * 5_000}))
         streamed = await api.post("/api/events", content=pieces(), headers=NDJSON)
     assert (declared.status_code, streamed.status_code) == (413, 413)
-    assert plane.log.entries == []
-    plane.close()
+    assert memory.log.entries == []
+    memory.close()
 
 
 async def test_a_log_that_does_not_answer_is_a_503_to_be_tried_again(
-    api: httpx.AsyncClient, plane: MemoryPlane
+    api: httpx.AsyncClient, memory: MemoryPlane
 ) -> None:
-    plane.log.fails = unavailable()
+    memory.log.fails = unavailable()
     answer = await api.post("/api/events", json=event())
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["type"] == "urn:airside:problem:log-unavailable"
 
 
-async def test_a_full_log_is_a_507(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
-    plane.log.fails = LogFull("the log has reached its size limit")
+async def test_a_full_log_is_a_507(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
+    memory.log.fails = LogFull("the log has reached its size limit")
     assert (await api.post("/api/events", content=lines(event()), headers=NDJSON)).status_code == 507
 
 
-async def test_a_log_that_fails_in_the_middle_says_what_it_took(plane: MemoryPlane) -> None:
+async def test_a_log_that_fails_in_the_middle_says_what_it_took(memory: MemoryPlane) -> None:
     body = lines(*(event(n) for n in range(2_000)))
 
     async def pieces():
         yield body[: len(body) * 3 // 4]
-        plane.log.fails = unavailable()
+        memory.log.fails = unavailable()
         yield body[len(body) * 3 // 4 :]
 
-    async with in_process(plane) as api:
+    async with in_process(memory) as api:
         answer = await api.post("/api/events", content=pieces(), headers=NDJSON)
     assert answer.status_code == 503
-    assert answer.json()["accepted"] == len(plane.log.entries) == 1_000
+    assert answer.json()["accepted"] == len(memory.log.entries) == 1_000
 
 
 async def test_the_workspace_is_the_servers(api: httpx.AsyncClient) -> None:
@@ -216,12 +218,12 @@ async def test_the_workspace_is_the_servers(api: httpx.AsyncClient) -> None:
 
 
 async def test_limits_are_the_planes(tmp_path: Path) -> None:
-    plane = MemoryPlane(tmp_path, limits=Limits(max_labels=2))
-    async with in_process(plane) as api:
+    memory = MemoryPlane(tmp_path, limits=Limits(max_labels=2))
+    async with in_process(memory) as api:
         labels = {"a": "1", "b": "2", "c": "3"}
         answer = await api.post("/api/events", json=event(resource={"id": "table://x", "labels": labels}))
     assert set(fields(answer)) == {"resource.labels"}
-    plane.close()
+    memory.close()
 
 
 STRUCTURED = {
@@ -235,7 +237,7 @@ STRUCTURED = {
 }
 
 
-async def test_cloudevents_come_in_all_three_modes(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_cloudevents_come_in_all_three_modes(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     structured = await api.post(
         "/api/events", content=orjson.dumps(STRUCTURED), headers={"Content-Type": "application/cloudevents+json"}
     )
@@ -256,7 +258,7 @@ async def test_cloudevents_come_in_all_three_modes(api: httpx.AsyncClient, plane
         headers={"Content-Type": "application/cloudevents-batch+json; charset=utf-8"},
     )
     assert [answer.json()["accepted"] for answer in (structured, binary, batch)] == [1, 1, 2]
-    assert {entry.event.type for entry in plane.log.entries} == {"com.example.orders.landed"}
+    assert {entry.event.type for entry in memory.log.entries} == {"com.example.orders.landed"}
 
 
 @pytest.mark.parametrize(
@@ -281,10 +283,10 @@ async def test_the_webhook_handshake_is_answered(api: httpx.AsyncClient) -> None
     assert "POST" in answer.headers["allow"]
 
 
-async def test_broker_headers_of_a_request_go_nowhere(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_broker_headers_of_a_request_go_nowhere(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     answer = await api.post("/api/events", json=event(), headers={"Nats-Rollup": "all", "Nats-Msg-Id": "mine"})
     assert answer.status_code == 202
-    assert plane.log.entries[0].event.id == "event-1"
+    assert memory.log.entries[0].event.id == "event-1"
 
 
 RUN_EVENT = {
@@ -299,14 +301,14 @@ RUN_EVENT = {
 }
 
 
-async def test_openlineage_is_taken_at_its_own_address(api: httpx.AsyncClient, plane: MemoryPlane) -> None:
+async def test_openlineage_is_taken_at_its_own_address(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     one = await api.post(
         "/api/v1/lineage", content=gzip.compress(orjson.dumps(RUN_EVENT)), headers={**JSON, "Content-Encoding": "gzip"}
     )
     assert (one.status_code, one.json()["accepted"]) == (200, 1)
     again = await api.post("/api/v1/lineage/batch", json=[RUN_EVENT, {**RUN_EVENT, "eventType": "START"}])
     assert (again.status_code, again.json()["accepted"], again.json()["duplicates"]) == (200, 1, 1)
-    assert plane.log.entries[0].event.type == "openlineage.run.complete"
+    assert memory.log.entries[0].event.type == "openlineage.run.complete"
 
 
 @pytest.mark.parametrize(

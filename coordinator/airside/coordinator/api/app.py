@@ -1,12 +1,13 @@
 """The HTTP API as one ASGI app."""
 
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 
 from airside.coordinator.api import (
     automations,
+    documents,
     export,
     firings,
     history,
@@ -49,9 +50,19 @@ _ROUTERS: Final = (
 )
 
 
+class Api(FastAPI):
+    """A FastAPI whose description says what is really answered."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = documents.complete(super().openapi())
+        return self.openapi_schema
+
+
 def create_app(plane: Plane) -> FastAPI:
     """Make the app that serves a plane. Raises LookupError when a route and its permissions do not match up."""
-    app = FastAPI(
+    app = Api(
         title="Airside",
         version=version("airside"),
         description=_DESCRIPTION,

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from airside.coordinator.api import bodies, documents
+from airside.coordinator.api import bodies, documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import NotFound, Plane
 from airside.coordinator.api.problems import ApiProblem, not_found
@@ -32,7 +32,9 @@ class ApplyQuery(BaseModel):
     dry_run: bool = Field(False, description="only check the file and say what would change")
 
 
-@routes.get("/api/automations", summary="List automations")
+@routes.get(
+    "/api/automations", summary="List automations", responses=documents.answers(good=examples.page(examples.AUTOMATION))
+)
 async def list_automations(request: Request) -> Response:
     """Give all automations with their newest revision and when each last fired."""
     plane = plane_of(request)
@@ -43,8 +45,8 @@ async def list_automations(request: Request) -> Response:
 @routes.post(
     "/api/automations",
     summary="Apply a file of automations",
-    openapi_extra=documents.POST_AUTOMATIONS,
-    responses=documents.answers(400, 413, 415, 422, 503, 507),
+    openapi_extra=examples.POST_AUTOMATIONS,
+    responses=documents.answers(400, 409, 413, 415, 422, 503, 507, good=examples.CHANGES),
 )
 async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Query()]) -> Response:
     """Create what is new, write a new revision of what changed, leave the rest. What the file lacks is not deleted.
@@ -60,14 +62,18 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
     return answer({"items": items, "next": None})
 
 
-@routes.get("/api/automations/{name}", summary="Show an automation", responses=documents.answers(404))
+@routes.get(
+    "/api/automations/{name}", summary="Show an automation", responses=documents.answers(404, good=examples.AUTOMATION)
+)
 async def show_automation(request: Request, name: str) -> Response:
     """Give an automation as it stands: its document, revision, state, and when it last fired."""
     return answer(await _existing(request, name))
 
 
 @routes.post(
-    "/api/automations/{name}/enable", summary="Enable an automation", responses=documents.answers(404, 503, 507)
+    "/api/automations/{name}/enable",
+    summary="Enable an automation",
+    responses=documents.answers(404, 409, 503, 507, good={"name": "sales-by-nine", "enabled": True}),
 )
 async def enable_automation(request: Request, name: str) -> Response:
     """Let the automation fire again, on what happens from now on."""
@@ -76,7 +82,9 @@ async def enable_automation(request: Request, name: str) -> Response:
 
 
 @routes.post(
-    "/api/automations/{name}/disable", summary="Disable an automation", responses=documents.answers(404, 503, 507)
+    "/api/automations/{name}/disable",
+    summary="Disable an automation",
+    responses=documents.answers(404, 409, 503, 507, good={"name": "sales-by-nine", "enabled": False}),
 )
 async def disable_automation(request: Request, name: str) -> Response:
     """Stop the automation from firing; it keeps its revision."""
@@ -88,7 +96,7 @@ async def disable_automation(request: Request, name: str) -> Response:
     "/api/automations/{name}",
     status_code=204,
     summary="Delete an automation",
-    responses=documents.answers(404, 503, 507),
+    responses=documents.answers(404, 409, 503, 507),
 )
 async def delete_automation(request: Request, name: str) -> Response:
     """Delete the automation. Its firings stay."""

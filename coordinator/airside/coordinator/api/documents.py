@@ -5,59 +5,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airside.coordinator.api import examples
+from airside.coordinator.api.permissions import PUBLIC_PATHS
 from airside.coordinator.api.problems import MEDIA_TYPE
 from airside.coordinator.tokens import Role
 from airside.events.model import Event
 
 T = TypeVar("T")
-
-EVENT: Final[dict[str, Any]] = {
-    "id": "airflow:run:sales:2026-11-22:success",
-    "type": "table.updated",
-    "time": "2026-11-22T08:41:07.120000Z",
-    "source": "airflow://prod",
-    "resource": {
-        "id": "table://warehouse/sales",
-        "kind": "table",
-        "name": "sales",
-        "labels": {"team": "finance"},
-    },
-    "related": [{"id": "job://airflow/sales", "role": "job", "kind": "job", "name": "sales", "labels": {}}],
-    "payload": {"rows": 4812},
-    "causes": [],
-    "workspace": "default",
-    "position": 1207,
-    "received": "2026-11-22T08:41:07.341882Z",
-}
-_SMALL: Final[dict[str, Any]] = {
-    "id": "sales-2026-11-22",
-    "type": "table.updated",
-    "time": "2026-11-22T09:41:07+01:00",
-    "resource": {"id": "table://warehouse/sales", "labels": {"team": "finance"}},
-    "payload": {"rows": 4812},
-}
-_CLOUDEVENT: Final[dict[str, Any]] = {
-    "specversion": "1.0",
-    "id": "evt-11",
-    "source": "/lake/orders",
-    "type": "com.example.orders.landed",
-    "subject": "orders/2026-11-21",
-    "time": "2026-11-22T06:00:11Z",
-    "data": {"rows": 42},
-}
-FIRING: Final[dict[str, Any]] = {
-    "id": "0d8f1c6c0a5be2f9",
-    "automation": "sales-by-nine",
-    "revision": 3,
-    "key": {},
-    "window": {"start": "2026-11-21T14:00:00Z", "end": "2026-11-22T14:00:00Z"},
-    "position": 1410,
-    "time": "2026-11-22T14:02:00Z",
-    "outcome": "triggered",
-    "reason": "no table.updated for table://warehouse/sales by 09:00 (America/New_York)",
-    "events": [],
-    "actions": [],
-}
 
 
 class Shown(BaseModel):
@@ -88,7 +42,7 @@ class Page(Shown, Generic[T]):
 class EventDocument(Event):
     """An event with its place on the log."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EVENT]}, title="Event")
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.EVENT]}, title="Event")
 
 
 class Count(Shown):
@@ -167,124 +121,43 @@ _DESCRIPTIONS: Final = {
 }
 
 
-def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problem documents that a route may answer with, beside those that any route may."""
+def answers(*statuses: int, good: Any = None, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """Describe what a route answers: `good` is an example of what was asked for, the others are problem documents.
+
+    Beside those that are named, any route may answer 401 and 403.
+    """
     found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*statuses, 401, 403}):
-        slug, description = _DESCRIPTIONS[status]
+    if good is not None:
+        found[status] = {"content": {"application/json": {"example": good}}}
+    for refusal in sorted({*statuses, 401, 403}):
+        slug, description = _DESCRIPTIONS[refusal]
         document: dict[str, Any] = {
             "type": f"urn:airside:problem:{slug}",
             "title": slug.replace("-", " ").capitalize(),
-            "status": status,
+            "status": refusal,
             "detail": f"{description}.",
         }
-        if status == 422:
+        if refusal == 422:
             document["problems"] = [{"field": "resource.id", "message": "Field required"}]
-        found[status] = {
-            "model": ProblemDocument,
-            "description": description,
-            "content": {MEDIA_TYPE: {"example": document}},
-        }
+        schema = {"$ref": "#/components/schemas/ProblemDocument"}
+        content = {MEDIA_TYPE: {"schema": schema, "example": document}}
+        found[refusal] = {"description": description, "content": content}
     return found
 
 
-def _body(content: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "description": description, "content": content}}
-
-
-_EVENT_SCHEMA: Final = {
-    "type": "object",
-    "required": ["type", "resource"],
-    "properties": {
-        "id": {"type": "string", "description": "unique; a repeat counts once. Default: a UUIDv7"},
-        "type": {"type": "string", "description": "dotted words, as `table.updated`"},
-        "time": {"type": "string", "format": "date-time", "description": "with a zone. Default: now"},
-        "source": {"type": "string", "description": "who says so, as `airflow://prod`"},
-        "resource": {
-            "oneOf": [
-                {"type": "string"},
-                {
-                    "type": "object",
-                    "required": ["id"],
-                    "properties": {
-                        "id": {"type": "string"},
-                        "kind": {"type": "string"},
-                        "name": {"type": "string"},
-                        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-                    },
-                },
-            ]
-        },
-        "related": {"type": "array", "items": {"type": "object", "required": ["id", "role"]}},
-        "payload": {"type": "object"},
-        "causes": {"type": "array", "items": {"type": "string"}},
-    },
-}
-
-POST_EVENTS: Final = _body(
-    {
-        "application/json": {
-            "schema": {"oneOf": [_EVENT_SCHEMA, {"type": "array", "items": _EVENT_SCHEMA}]},
-            "examples": {"one": {"value": _SMALL}, "list": {"value": [_SMALL, {**_SMALL, "id": "sales-2"}]}},
-        },
-        "application/x-ndjson": {
-            "schema": {"type": "string", "description": "one event a line"},
-            "example": '{"type": "table.updated", "resource": "table://warehouse/sales"}\n'
-            '{"type": "table.updated", "resource": "table://warehouse/orders"}\n',
-        },
-        "application/cloudevents+json": {"schema": {"type": "object"}, "example": _CLOUDEVENT},
-        "application/cloudevents-batch+json": {
-            "schema": {"type": "array", "items": {"type": "object"}},
-            "example": [_CLOUDEVENT],
-        },
-    },
-    "Events; CloudEvents in binary mode (`ce-*` headers) may have any content type.",
-)
-
-_RUN_EVENT: Final = {
-    "eventType": "COMPLETE",
-    "eventTime": "2026-11-22T06:20:00Z",
-    "producer": "https://example.com/etl",
-    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
-    "run": {"runId": "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"},
-    "job": {"namespace": "prod", "name": "sales.daily"},
-    "inputs": [],
-    "outputs": [{"namespace": "duckdb://warehouse", "name": "main.sales"}],
-}
-POST_LINEAGE: Final = _body(
-    {"application/json": {"schema": {"type": "object"}, "example": _RUN_EVENT}}, "A RunEvent, JobEvent or DatasetEvent."
-)
-POST_LINEAGE_BATCH: Final = _body(
-    {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": [_RUN_EVENT]}},
-    "A list of RunEvents, JobEvents and DatasetEvents.",
-)
-
-_AUTOMATIONS: Final = """\
-automations:
-  - name: three-failures
-    trigger:
-      match: {type: flow_run.failed, resource: {labels: {team: finance}}}
-      count: 3
-      within: 10m
-      for_each: [related.flow.id]
-    actions:
-      - notify: {to: oncall, title: "{{ event.resource.name }} keeps failing"}
-"""
-POST_AUTOMATIONS: Final = _body(
-    {
-        "application/yaml": {"schema": {"type": "string"}, "example": _AUTOMATIONS},
-        "application/json": {
-            "schema": {"type": "object", "required": ["automations"]},
-            "example": {
-                "automations": [
-                    {
-                        "name": "landed",
-                        "trigger": {"match": {"type": "file.landed"}},
-                        "actions": [{"emit": {"type": "load.wanted", "resource": "table://warehouse/raw"}}],
-                    }
-                ]
-            },
-        },
-    },
-    "The text of an automations file, or the same as JSON.",
-)
+def complete(description: dict[str, Any]) -> dict[str, Any]:
+    """Put into the framework's description what it cannot know: how errors look, and how to show a token."""
+    components = description.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs", {}), "ProblemDocument": problem}
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "ast_<id>_<secret>"}}
+    refused = answers(422)[422]
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path in PUBLIC_PATHS else [{"token": []}]
+            if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {MEDIA_TYPE: None}):
+                operation["responses"]["422"] = refused
+    return description

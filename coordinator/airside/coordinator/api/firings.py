@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict
 
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import PageQuery, answer, answer_page
 from airside.coordinator.api.problems import not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -23,14 +23,18 @@ class FiringsQuery(PageQuery):
     outcome: Literal["triggered", "resolved"] | None = None
 
 
-@routes.get("/api/firings", summary="List firings", responses=documents.answers(422))
+@routes.get(
+    "/api/firings", summary="List firings", responses=documents.answers(422, good=examples.page(examples.FIRING))
+)
 async def list_firings(request: Request, wanted: Annotated[FiringsQuery, Query()]) -> Response:
     """Give the firings of all automations, newest first."""
     return await _page(request, None, wanted)
 
 
 @routes.get(
-    "/api/automations/{name}/firings", summary="List an automation's firings", responses=documents.answers(404, 422)
+    "/api/automations/{name}/firings",
+    summary="List an automation's firings",
+    responses=documents.answers(404, 422, good=examples.page(examples.FIRING)),
 )
 async def list_firings_of(request: Request, name: str, wanted: Annotated[FiringsQuery, Query()]) -> Response:
     """Give the firings of one automation, newest first; also of one that was deleted."""
@@ -39,7 +43,9 @@ async def list_firings_of(request: Request, name: str, wanted: Annotated[Firings
     return await _page(request, name, wanted)
 
 
-@routes.get("/api/firings/{firing_id}", summary="Explain a firing", responses=documents.answers(404))
+@routes.get(
+    "/api/firings/{firing_id}", summary="Explain a firing", responses=documents.answers(404, good=examples.EXPLAINED)
+)
 async def explain_firing(request: Request, firing_id: str) -> Response:
     """Give one firing: what was decided and by which clause, its events in full, its actions with their results.
 

@@ -137,12 +137,17 @@ def tokens_unavailable(error: TokensUnavailable) -> ApiProblem:
 
 
 def is_local_host(host: str, allowed: Iterable[str] = ()) -> bool:
-    """Tell whether a Host header names this machine's loopback, or one of the allowed names."""
-    name = _PORT.sub("", host.strip().lower())
+    """Tell whether a host, with or without a port, names this machine's loopback, or is one of the allowed names."""
+    whole = host.strip().lower()
+    name = _PORT.sub("", whole)
     if name in _LOOPBACK_NAMES or name in {entry.lower() for entry in allowed}:
         return True
+    return _is_loopback(whole) or _is_loopback(name.removeprefix("[").removesuffix("]"))
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 

@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import ConfigDict, Field
 
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import PageQuery, answer, answer_page
 from airside.coordinator.api.problems import not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -55,7 +55,11 @@ async def count_events(request: Request, wanted: Annotated[Selection, Query()]) 
     return answer({"count": await plane_of(request).run_read(reads.count_events, wanted_filter)})
 
 
-@routes.get("/api/events/dead-letters", summary="List what could not be read", responses=documents.answers(422))
+@routes.get(
+    "/api/events/dead-letters",
+    summary="List what could not be read",
+    responses=documents.answers(422, good=examples.page(examples.DEAD_LETTER)),
+)
 async def list_dead_letters(request: Request, wanted: Annotated[PageQuery, Query()]) -> Response:
     """Give log entries that are no events, newest first: `reason` says why, `data` is the entry in base64."""
     return await answer_page(

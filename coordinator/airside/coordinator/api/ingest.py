@@ -8,7 +8,7 @@ import orjson
 from fastapi import Request
 from fastapi.responses import Response
 
-from airside.coordinator.api import bodies, documents, problems
+from airside.coordinator.api import bodies, documents, examples, problems
 from airside.coordinator.api.intake import Intake, Malformed, TooLarge, read_json, read_lines, take, why
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.events import cloudevents
@@ -31,7 +31,7 @@ _ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")
     status_code=202,
     summary="Put events on the log",
     response_model=documents.Accepted,
-    openapi_extra=documents.POST_EVENTS,
+    openapi_extra=examples.POST_EVENTS,
     responses=documents.answers(400, 413, 415, 422, 503, 507),
 )
 async def post_events(request: Request) -> Response:

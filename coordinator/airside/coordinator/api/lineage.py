@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from airside.coordinator.api import bodies, documents
+from airside.coordinator.api import bodies, documents, examples
 from airside.coordinator.api.ingest import accepted
 from airside.coordinator.api.intake import Intake, Malformed, take, why
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -20,7 +20,7 @@ _ANSWERS = documents.answers(400, 413, 415, 422, 503, 507)
     "/api/v1/lineage",
     summary="Take one OpenLineage event",
     response_model=documents.Accepted,
-    openapi_extra=documents.POST_LINEAGE,
+    openapi_extra=examples.POST_LINEAGE,
     responses=_ANSWERS,
 )
 async def post_lineage(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def post_lineage(request: Request) -> Response:
     "/api/v1/lineage/batch",
     summary="Take many OpenLineage events",
     response_model=documents.Accepted,
-    openapi_extra=documents.POST_LINEAGE_BATCH,
+    openapi_extra=examples.POST_LINEAGE_BATCH,
     responses=_ANSWERS,
 )
 async def post_lineage_batch(request: Request) -> Response:

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from airside.events.exceptions import InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
+from airside.events.exceptions import Conflict, InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Seconds a client should wait before it sends again what the log could not take.
@@ -104,7 +104,8 @@ def unexpected(path: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Make the app answer every error with a problem document."""
-    for kind in (ApiProblem, InvalidEvent, LogUnavailable, LogFull, LogDamaged, HTTPException, RequestValidationError):
+    kinds = (ApiProblem, InvalidEvent, Conflict, LogUnavailable, LogFull, LogDamaged)
+    for kind in (*kinds, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
 
 
@@ -128,6 +129,8 @@ def _translated(error: Exception) -> ApiProblem:
         return invalid("invalid-event", "The event is refused.", error.problems)
     if isinstance(error, LogUnavailable | LogFull | LogDamaged):
         return from_log_error(error)
+    if isinstance(error, Conflict):
+        return ApiProblem(409, "conflict", str(error))
     if isinstance(error, RequestValidationError):
         return _from_validation(error.errors())
     if isinstance(error, HTTPException):

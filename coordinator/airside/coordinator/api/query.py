@@ -5,7 +5,7 @@ import time
 from fastapi import Request
 from fastapi.responses import Response
 
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem
 from airside.coordinator.api.routing import plane_of, router
@@ -20,7 +20,7 @@ _SLUGS = {QueryRefused: "query-refused", QueryTooLong: "query-too-long", QueryTo
     "/api/query",
     summary="Run one read-only SELECT over the views",
     response_model=documents.QueryAnswer,
-    responses=documents.answers(400, 422, 503),
+    responses=documents.answers(400, 422, good=examples.QUERY),
 )
 async def run_query(request: Request, wanted: documents.QueryRequest) -> Response:
     """Run one SELECT in a process of its own, on a snapshot of the views.

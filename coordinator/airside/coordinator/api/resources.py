@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator, ConfigDict, Field
 
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import PageQuery, answer, answer_page
 from airside.coordinator.api.problems import not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -27,7 +27,9 @@ class ResourcesQuery(PageQuery):
     label: list[Annotated[str, AfterValidator(check_label)]] = Field([], max_length=50, description="KEY=VALUE")
 
 
-@routes.get("/api/resources", summary="List resources", responses=documents.answers(422))
+@routes.get(
+    "/api/resources", summary="List resources", responses=documents.answers(422, good=examples.page(examples.RESOURCE))
+)
 async def list_resources(request: Request, wanted: Annotated[ResourcesQuery, Query()]) -> Response:
     """Give resources with state, labels, and the last event of each type; the ones seen last come first."""
     return await answer_page(
@@ -43,7 +45,11 @@ async def list_resources(request: Request, wanted: Annotated[ResourcesQuery, Que
     )
 
 
-@routes.get("/api/resources/{resource_id:path}", summary="Show a resource", responses=documents.answers(404))
+@routes.get(
+    "/api/resources/{resource_id:path}",
+    summary="Show a resource",
+    responses=documents.answers(404, good=examples.RESOURCE),
+)
 async def show_resource(request: Request, resource_id: str) -> Response:
     """Give one resource. Its id goes into the path as it is, or percent-encoded where it has `?` or `#`."""
     workspace = principal_of(request).workspace

@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from airside.coordinator import metrics
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane, Status
 from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem
@@ -15,14 +15,16 @@ routes = router("system")
 
 
 @routes.head("/health", include_in_schema=False)
-@routes.get("/health", summary="Tell that the process is up")
+@routes.get("/health", summary="Tell that the process is up", responses=documents.answers(good={"status": "up"}))
 async def health() -> Response:
     """Answer 200 for as long as the process serves requests at all. Needs no token."""
     return answer({"status": "up"})
 
 
 @routes.head("/ready", include_in_schema=False)
-@routes.get("/ready", summary="Tell whether the plane is ready", responses=documents.answers(503))
+@routes.get(
+    "/ready", summary="Tell whether the plane is ready", responses=documents.answers(503, good={"status": "ready"})
+)
 async def ready(request: Request) -> Response:
     """Answer 200 once the log was read to its end, 503 with reasons before, or when the log is damaged.
 
@@ -43,7 +45,7 @@ async def show_metrics(request: Request) -> Response:
     return Response(plane.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
-@routes.get("/api/status", summary="Tell where the plane stands", responses=documents.answers(503))
+@routes.get("/api/status", summary="Tell where the plane stands", responses=documents.answers(good=examples.STATUS))
 async def status(request: Request) -> Response:
     """Give version, addresses, the log's head, how far views and engine have read, counts, and damage if there is any.
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from airside.coordinator.api import documents
+from airside.coordinator.api import documents, examples
 from airside.coordinator.api.gate import tokens_unavailable
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import invalid, not_found
@@ -17,7 +17,7 @@ from airside.events.exceptions import Problem
 routes = router("tokens")
 
 
-@routes.get("/api/tokens", summary="List tokens", responses=documents.answers(503))
+@routes.get("/api/tokens", summary="List tokens", responses=documents.answers(503, good=examples.page(examples.TOKEN)))
 async def list_tokens(request: Request) -> Response:
     """Give all tokens of the caller's workspace, oldest first. Secrets are not kept, so nobody can read them."""
     workspace = principal_of(request).workspace
@@ -25,7 +25,12 @@ async def list_tokens(request: Request) -> Response:
     return answer({"items": items, "next": None})
 
 
-@routes.post("/api/tokens", status_code=201, summary="Make a token", responses=documents.answers(422, 503))
+@routes.post(
+    "/api/tokens",
+    status_code=201,
+    summary="Make a token",
+    responses=documents.answers(422, 503, good={**examples.TOKEN, "token": "ast_9f2c41d07be3a655_…"}, status=201),
+)
 async def create_token(request: Request, wanted: documents.NewToken) -> Response:
     """Make a token. Its text is in this answer and nowhere else, ever."""
     if wanted.expires is not None:

@@ -1,0 +1,255 @@
+"""Examples for the OpenAPI description: what people send, and what they get."""
+
+from typing import Any, Final
+
+EVENT: Final[dict[str, Any]] = {
+    "id": "airflow:run:sales:2026-11-22:success",
+    "type": "table.updated",
+    "time": "2026-11-22T08:41:07.120000Z",
+    "source": "airflow://prod",
+    "resource": {
+        "id": "table://warehouse/sales",
+        "kind": "table",
+        "name": "sales",
+        "labels": {"team": "finance"},
+    },
+    "related": [{"id": "job://airflow/sales", "role": "job", "kind": "job", "name": "sales", "labels": {}}],
+    "payload": {"rows": 4812},
+    "causes": [],
+    "workspace": "default",
+    "position": 1207,
+    "received": "2026-11-22T08:41:07.341882Z",
+}
+_SMALL: Final[dict[str, Any]] = {
+    "id": "sales-2026-11-22",
+    "type": "table.updated",
+    "time": "2026-11-22T09:41:07+01:00",
+    "resource": {"id": "table://warehouse/sales", "labels": {"team": "finance"}},
+    "payload": {"rows": 4812},
+}
+_CLOUDEVENT: Final[dict[str, Any]] = {
+    "specversion": "1.0",
+    "id": "evt-11",
+    "source": "/lake/orders",
+    "type": "com.example.orders.landed",
+    "subject": "orders/2026-11-21",
+    "time": "2026-11-22T06:00:11Z",
+    "data": {"rows": 42},
+}
+FIRING: Final[dict[str, Any]] = {
+    "id": "0d8f1c6c0a5be2f9",
+    "automation": "sales-by-nine",
+    "revision": 3,
+    "key": {},
+    "window": {"start": "2026-11-21T14:00:00Z", "end": "2026-11-22T14:00:00Z"},
+    "position": 1410,
+    "time": "2026-11-22T14:02:00Z",
+    "outcome": "triggered",
+    "reason": "no table.updated for table://warehouse/sales by 09:00 (America/New_York)",
+    "events": [],
+    "actions": [],
+}
+
+RESOURCE: Final[dict[str, Any]] = {
+    "id": "table://warehouse/sales",
+    "kind": "table",
+    "name": "sales",
+    "labels": {"team": "finance"},
+    "state": "updated",
+    "first_seen": "2026-11-02T08:40:12Z",
+    "last_seen": "2026-11-22T08:41:07.341882Z",
+    "last_position": 1207,
+    "last_type": "table.updated",
+    "last_event_id": EVENT["id"],
+    "last_by_type": {"table.updated": {"id": EVENT["id"], "position": 1207, "time": EVENT["time"]}},
+}
+AUTOMATION: Final[dict[str, Any]] = {
+    "name": "sales-by-nine",
+    "revision": 3,
+    "enabled": True,
+    "severity": "high",
+    "description": None,
+    "document": {
+        "name": "sales-by-nine",
+        "trigger": {"absence": {"type": ["table.updated"]}, "by": {"time": "09:00", "timezone": "America/New_York"}},
+        "actions": [{"notify": {"to": "oncall"}}],
+    },
+    "created": "2026-11-01T10:00:00Z",
+    "updated": "2026-11-20T10:00:00Z",
+    "last_triggered": "2026-11-22T14:02:00Z",
+    "firings": 2,
+    "deleted": False,
+}
+CHANGES: Final[dict[str, Any]] = {
+    "items": [{"name": "sales-by-nine", "revision": 3, "change": "updated"}],
+    "next": None,
+}
+TOKEN: Final[dict[str, Any]] = {
+    "id": "9f2c41d07be3a655",
+    "name": "airflow",
+    "role": "ingest",
+    "created": "2026-11-22T09:00:00Z",
+    "expires": "2027-11-22T00:00:00Z",
+    "workspace": "default",
+}
+QUERY: Final[dict[str, Any]] = {
+    "columns": [{"name": "type", "type": "VARCHAR"}, {"name": "n", "type": "BIGINT"}],
+    "rows": [["table.updated", 412]],
+    "truncated": False,
+    "position": 1410,
+}
+REBUILD: Final[dict[str, Any]] = {
+    "running": True,
+    "position": 400_000,
+    "target": 1_000_000,
+    "started": "2026-11-22T09:00:00Z",
+    "finished": None,
+    "error": None,
+}
+STATUS: Final[dict[str, Any]] = {
+    "version": "0.1.0",
+    "addresses": {"http": "http://127.0.0.1:7700"},
+    "auth_required": False,
+    "ready": True,
+    "not_ready": [],
+    "log": {"first": 1, "last": 1410, "bytes": 812_344, "created": "2026-11-01T09:59:12Z"},
+    "views": {"position": 1410, "lag": 0},
+    "engine": {"position": 1410, "lag": 0, "now": "2026-11-22T14:02:00Z", "next_deadline": "2026-11-23T14:02:00Z"},
+    "counts": {"automations": 4},
+    "streams": 1,
+    "damage": None,
+}
+DEAD_LETTER: Final[dict[str, Any]] = {
+    "position": 977,
+    "received": "2026-11-22T08:12:00Z",
+    "subject": "ev.default.mzxw6ytboi2dgnbv.table.updated",
+    "reason": "not an event: invalid character (byte 0)",
+    "data": "/wAB",
+}
+
+EXPLAINED: Final[dict[str, Any]] = {
+    **FIRING,
+    "clause": {"kind": "absence", "by": "09:00"},
+    "results": [
+        {
+            "id": "0d8f1c6c0a5be2f9.0",
+            "firing": "0d8f1c6c0a5be2f9",
+            "automation": "sales-by-nine",
+            "kind": "notify",
+            "index": 0,
+            "state": "succeeded",
+            "attempts": 1,
+            "result": {"to": "oncall"},
+            "error": None,
+            "updated": "2026-11-22T14:02:01.2Z",
+            "position": 1412,
+        }
+    ],
+}
+
+
+def page(*items: dict[str, Any]) -> dict[str, Any]:
+    """Show items as a list answers them."""
+    return {"items": list(items), "next": "WzEyMDdd"}
+
+
+def _body(content: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+_EVENT_SCHEMA: Final = {
+    "type": "object",
+    "required": ["type", "resource"],
+    "properties": {
+        "id": {"type": "string", "description": "unique; a repeat counts once. Default: a UUIDv7"},
+        "type": {"type": "string", "description": "dotted words, as `table.updated`"},
+        "time": {"type": "string", "format": "date-time", "description": "with a zone. Default: now"},
+        "source": {"type": "string", "description": "who says so, as `airflow://prod`"},
+        "resource": {
+            "oneOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "required": ["id"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "kind": {"type": "string"},
+                        "name": {"type": "string"},
+                        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                    },
+                },
+            ]
+        },
+        "related": {"type": "array", "items": {"type": "object", "required": ["id", "role"]}},
+        "payload": {"type": "object"},
+        "causes": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+POST_EVENTS: Final = _body(
+    {
+        "application/json": {
+            "schema": {"oneOf": [_EVENT_SCHEMA, {"type": "array", "items": _EVENT_SCHEMA}]},
+            "examples": {"one": {"value": _SMALL}, "list": {"value": [_SMALL, {**_SMALL, "id": "sales-2"}]}},
+        },
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "one event a line"},
+            "example": '{"type": "table.updated", "resource": "table://warehouse/sales"}\n'
+            '{"type": "table.updated", "resource": "table://warehouse/orders"}\n',
+        },
+        "application/cloudevents+json": {"schema": {"type": "object"}, "example": _CLOUDEVENT},
+        "application/cloudevents-batch+json": {
+            "schema": {"type": "array", "items": {"type": "object"}},
+            "example": [_CLOUDEVENT],
+        },
+    },
+    "Events; CloudEvents in binary mode (`ce-*` headers) may have any content type.",
+)
+
+_RUN_EVENT: Final = {
+    "eventType": "COMPLETE",
+    "eventTime": "2026-11-22T06:20:00Z",
+    "producer": "https://example.com/etl",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    "run": {"runId": "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"},
+    "job": {"namespace": "prod", "name": "sales.daily"},
+    "inputs": [],
+    "outputs": [{"namespace": "duckdb://warehouse", "name": "main.sales"}],
+}
+POST_LINEAGE: Final = _body(
+    {"application/json": {"schema": {"type": "object"}, "example": _RUN_EVENT}}, "A RunEvent, JobEvent or DatasetEvent."
+)
+POST_LINEAGE_BATCH: Final = _body(
+    {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": [_RUN_EVENT]}},
+    "A list of RunEvents, JobEvents and DatasetEvents.",
+)
+
+_AUTOMATIONS: Final = """\
+automations:
+  - name: three-failures
+    trigger:
+      match: {type: flow_run.failed, resource: {labels: {team: finance}}}
+      count: 3
+      within: 10m
+      for_each: [related.flow.id]
+    actions:
+      - notify: {to: oncall, title: "{{ event.resource.name }} keeps failing"}
+"""
+POST_AUTOMATIONS: Final = _body(
+    {
+        "application/yaml": {"schema": {"type": "string"}, "example": _AUTOMATIONS},
+        "application/json": {
+            "schema": {"type": "object", "required": ["automations"]},
+            "example": {
+                "automations": [
+                    {
+                        "name": "landed",
+                        "trigger": {"match": {"type": "file.landed"}},
+                        "actions": [{"emit": {"type": "load.wanted", "resource": "table://warehouse/raw"}}],
+                    }
+                ]
+            },
+        },
+    },
+    "The text of an automations file, or the same as JSON.",
+)
