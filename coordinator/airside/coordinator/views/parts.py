@@ -10,13 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-#: Rows that a file has at least, before it is worth keeping across a restart.
-SEGMENT_ROWS: Final = 65_536
-#: Rows that may be written again while a query waits: about 20 ms.
-INLINE_ROWS: Final = 16_384
-#: Rows of a keyed table that may lie over its base.
-MIN_DELTA_ROWS: Final = 10_000
-MAX_DELTAS: Final = 12
 _FACTOR: Final = 16
 _LEVELS: Final = 5
 
@@ -38,38 +31,48 @@ class Part:
 Parts = tuple[Part, ...]
 
 
-def absorbed(parts: Sequence[Part], new_rows: int) -> int:
-    """Tell how many of the last parts are written again together with so many new rows."""
-    total, count = new_rows, 0
-    for part in reversed(parts):
-        if part.durable or part.rows > total or total + part.rows > INLINE_ROWS:
-            break
-        total += part.rows
-        count += 1
-    return count
+@dataclass(frozen=True, slots=True)
+class MergePolicy:
+    """How large files are; all in rows, but for `max_deltas`.
 
+    `segment` is what a file must have to be worth keeping across a restart, `inline` what may be written again while a
+    query waits (about 20 ms). Over a keyed table's base may lie `min_delta`, or a quarter of the base.
+    """
 
-def mergeable(parts: Sequence[Part], *, keyed: bool) -> slice | None:
-    """Tell which neighbours should become one part now; None when all is well."""
-    return _mergeable_keyed(parts) if keyed else _mergeable_appended(parts)
+    segment: int = 65_536
+    inline: int = 16_384
+    min_delta: int = 10_000
+    max_deltas: int = 12
 
+    def absorbed(self, parts: Sequence[Part], new_rows: int) -> int:
+        """Tell how many of the last parts are written again together with so many new rows."""
+        total, count = new_rows, 0
+        for part in reversed(parts):
+            if part.durable or part.rows > total or total + part.rows > self.inline:
+                break
+            total += part.rows
+            count += 1
+        return count
 
-def _mergeable_appended(parts: Sequence[Part]) -> slice | None:
-    for level in range(_LEVELS):
-        threshold = SEGMENT_ROWS * _FACTOR**level
-        edges = [-1, *(n for n, part in enumerate(parts) if part.rows >= threshold), len(parts)]
-        for before, after in pairwise(edges):
-            run = parts[before + 1 : after]
-            if len(run) > 1 and sum(part.rows for part in run) >= threshold:
-                return slice(before + 1, after)
-    return None
+    def mergeable(self, parts: Sequence[Part], *, keyed: bool) -> slice | None:
+        """Tell which neighbours should become one part now; None when all is well."""
+        return self._mergeable_keyed(parts) if keyed else self._mergeable_appended(parts)
 
+    def _mergeable_appended(self, parts: Sequence[Part]) -> slice | None:
+        for level in range(_LEVELS):
+            threshold = self.segment * _FACTOR**level
+            edges = [-1, *(n for n, part in enumerate(parts) if part.rows >= threshold), len(parts)]
+            for before, after in pairwise(edges):
+                run = parts[before + 1 : after]
+                if len(run) > 1 and sum(part.rows for part in run) >= threshold:
+                    return slice(before + 1, after)
+        return None
 
-def _mergeable_keyed(parts: Sequence[Part]) -> slice | None:
-    """Deltas go into the base when they are many rows, and into each other when they are many files."""
-    base, deltas = parts[:1], parts[1:]
-    if sum(part.rows for part in deltas) > max(MIN_DELTA_ROWS, base[0].rows // 4 if base else 0):
-        return slice(0, len(parts))
-    if len(deltas) > MAX_DELTAS:
-        return slice(1, len(parts))
-    return None
+    def _mergeable_keyed(self, parts: Sequence[Part]) -> slice | None:
+        """Deltas go into the base when they are many rows, and into each other when they are many files."""
+        base, deltas = parts[:1], parts[1:]
+        if sum(part.rows for part in deltas) > max(self.min_delta, base[0].rows // 4 if base else 0):
+            return slice(0, len(parts))
+        if len(deltas) > self.max_deltas:
+            return slice(1, len(parts))
+        return None

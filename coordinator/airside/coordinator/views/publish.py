@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Final
 import duckdb
 
 from airside.coordinator.views import snapshot as snapshots
-from airside.coordinator.views.parts import SEGMENT_ROWS, Parts, absorbed, mergeable
-from airside.coordinator.views.snapshot import TABLES, Snapshot, Table, write
+from airside.coordinator.views.parts import MergePolicy, Part, Parts
+from airside.coordinator.views.snapshot import TABLES, Snapshot, Table
 from airside.coordinator.views.store import Views
+from airside.events.model import is_workspace
 
 FRESH_SECONDS: Final = 0.2  # a query may see the views as they were so long ago
 CHUNK_POSITIONS: Final = 1_048_576  # at most so many rows go into one file when much is to be caught up with
@@ -29,7 +31,7 @@ _MERGER: Final[dict[str, str | bool | int | float | list[str]]] = {"threads": 1,
 
 @dataclass(slots=True)
 class _Published:
-    """One workspace's folder."""
+    """One workspace's folder. Everything in here is used under its lock."""
 
     folder: Path
     parts: dict[str, Parts]
@@ -37,15 +39,35 @@ class _Published:
     made: float = 0.0
     behind: int = 0
     users: Counter[str] = field(default_factory=Counter)
-    retired: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Keep these files from being deleted, once more each."""
+        self.users.update(names)
+
+    def let_go(self, names: Iterable[str]) -> None:
+        """Take back one hold on each of these files; those without any are deleted."""
+        for name in names:
+            self.users[name] -= 1
+            if self.users[name] <= 0:
+                del self.users[name]
+                (self.folder / name).unlink(missing_ok=True)
+
+    def replace(self, parts: dict[str, Parts]) -> bool:
+        """Make these the newest snapshot's parts, which it holds. Says whether any of the new ones are durable."""
+        old, new = _files(self.parts), _files(parts)
+        self.parts = parts
+        self.hold(new.keys() - old.keys())
+        self.let_go(old.keys() - new.keys())
+        return any(durable and name not in old for name, durable in new.items())
 
 
 class Publisher:
     """Keeps snapshots in `<root>/<workspace>/`. May be used from any thread."""
 
-    def __init__(self, views: Views, root: Path) -> None:
+    def __init__(self, views: Views, root: Path, policy: MergePolicy | None = None) -> None:
         """Use this folder, which nobody else may write to."""
+        self._policy = policy or MergePolicy()
         self._views = views
         self._root = root
         self._published: dict[str, _Published] = {}
@@ -62,15 +84,14 @@ class Publisher:
             if state.position < 0 or (behind and time.monotonic() - state.made > FRESH_SECONDS):
                 self._refresh(workspace, state)
             snapshot = Snapshot(workspace, state.folder, state.position, dict(state.parts))
-            state.users.update(snapshot.files)
+            state.hold(snapshot.files)
             return snapshot
 
     def release(self, snapshot: Snapshot) -> None:
         """Give a snapshot back: its files may go."""
         state = self._open(snapshot.workspace)
         with state.lock:
-            state.users.subtract(snapshot.files)
-            _collect(state)
+            state.let_go(snapshot.files)
 
     def keep_up(self) -> None:
         """Publish and merge what has piled up. For the background; it may take a second per million rows."""
@@ -82,33 +103,43 @@ class Publisher:
             self._compact(state)
 
     def _open(self, workspace: str) -> _Published:
+        if not is_workspace(workspace):
+            raise ValueError(f"not the name of a workspace: {workspace!r}")
         with self._opening:
             state = self._published.get(workspace)
             if state is None:
                 folder = self._root / workspace
                 parts = snapshots.load(folder, self._views.incarnation, self._views.position)
                 state = self._published[workspace] = _Published(folder, parts)
+                state.hold(_files(parts))
             return state
 
     def _lagging(self) -> list[str]:
         """Name the workspaces with so many new events that they should not wait for a query."""
         position = self._views.position
-        if position - self._counted < SEGMENT_ROWS:
+        if position - self._counted < self._policy.segment:
             return []
         for workspace, rows in self._views.read(_count_by_workspace, self._counted, position):
             self._open(workspace).behind += rows
         self._counted = position
-        return [name for name, state in self._published.items() if state.behind >= SEGMENT_ROWS]
+        return [name for name, state in self._published.items() if state.behind >= self._policy.segment]
 
     def _refresh(self, workspace: str, state: _Published) -> None:
-        position, parts = self._views.read(self._write_new, workspace, state)
-        self._replace(state, parts)
-        state.position, state.made, state.behind = position, time.monotonic(), 0
+        names: list[str] = []
+        try:
+            position, parts = self._views.read(self._write_new, workspace, state, names)
+            self._replace(state, parts)
+            state.position, state.made, state.behind = position, time.monotonic(), 0
+        finally:
+            state.let_go(names)
 
     def _write_new(
-        self, con: duckdb.DuckDBPyConnection, workspace: str, state: _Published
+        self, con: duckdb.DuckDBPyConnection, workspace: str, state: _Published, names: list[str]
     ) -> tuple[int, dict[str, Parts]]:
-        """Write the rows that came since the last snapshot, all from one state of the views."""
+        """Write the rows that came since the last snapshot, all from one state of the views.
+
+        The files it writes are added to `names` before they are begun.
+        """
         ((position,),) = con.execute("SELECT position FROM log_position").fetchall()
         counts = ", ".join(
             f"(SELECT count(*) FROM {table.name} WHERE workspace = '{workspace}'"  # noqa: S608
@@ -116,38 +147,45 @@ class Publisher:
             for table in TABLES
         )
         (new_rows,) = con.execute(f"SELECT {counts}").fetchall()
-        parts = {
-            table.name: self._extend(con, table, state, workspace=workspace, position=position, rows=rows)
-            for table, rows in zip(TABLES, new_rows, strict=True)
-        }
+        parts = dict(state.parts)
+        for table, rows in zip(TABLES, new_rows, strict=True):
+            if rows or not parts[table.name]:
+                old = parts[table.name]
+                kept = old[: len(old) - self._policy.absorbed(old, rows)]
+                parts[table.name] = kept + tuple(
+                    self._write(
+                        con,
+                        self._begin(state, table, positions[1], names),
+                        select=select,
+                        positions=positions,
+                        rows=rows,
+                    )
+                    for select, positions in _ranges(table, workspace, _end(kept), position, rows)
+                )
+            else:
+                parts[table.name] = _through(parts[table.name], position)
         return position, parts
 
-    def _extend(
+    def _begin(self, state: _Published, table: Table, position: int, names: list[str]) -> Path:
+        """Name a new file, held as long as it is among `names`."""
+        name = f"{table.name}-{position}-{self._token}-{next(self._numbers)}.parquet"
+        names.append(name)
+        state.hold([name])
+        return state.folder / name
+
+    def _write(
         self,
         con: duckdb.DuckDBPyConnection,
-        table: Table,
-        state: _Published,
+        path: Path,
         *,
-        workspace: str,
-        position: int,
+        select: str,
+        positions: tuple[int, int],
         rows: int,
-    ) -> Parts:
-        parts = state.parts[table.name]
-        if parts and not rows:
-            return (*parts[:-1], replace(parts[-1], last=position))
-        kept = parts[: len(parts) - absorbed(parts, rows)]
-        start = _end(kept)
-        step = max(position - start, 1) if table.keyed else CHUNK_POSITIONS
-        written = []
-        for first in range(start, max(position, start + 1), step):
-            last = min(first + step, position)
-            select = (
-                f"{table.rows()} WHERE workspace = '{workspace}'"
-                f" AND {table.order} > {first} AND {table.order} <= {last} ORDER BY {table.order}"
-            )
-            path = state.folder / self._name(table, last)
-            written.append(write(con, path, select, (first, last), rows))
-        return kept + tuple(written)
+    ) -> Part:
+        """Write a part; `rows` is about how many it will have. A large one is on disk for certain afterwards."""
+        large = rows >= self._policy.segment
+        written = snapshots.write(con, path, select, durable=large)
+        return Part(path.name, *positions, written, large)
 
     def _compact(self, state: _Published) -> None:
         """Merge parts while queries go on; what a refresh has taken up meanwhile is left as it is."""
@@ -155,37 +193,40 @@ class Publisher:
             while True:
                 with state.lock:
                     parts = state.parts[table.name]
-                run = mergeable(parts, keyed=table.keyed)
+                run = self._policy.mergeable(parts, keyed=table.keyed)
                 if run is None or not self._merge(state, table, parts[run]):
                     break
 
     def _merge(self, state: _Published, table: Table, old: Parts) -> bool:
-        files = [str(state.folder / part.file) for part in old]
-        with duckdb.connect(":memory:", config=_MERGER) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            path = state.folder / self._name(table, old[-1].last)
-            rows = sum(part.rows for part in old)
-            new = write(con, path, table.latest(files), (old[0].first, old[-1].last), rows)
+        names = [part.file for part in old]
         with state.lock:
-            parts = state.parts[table.name]
-            place = _place(parts, old)
-            if place is None:
-                (state.folder / new.file).unlink()
-                return False
-            merged = replace(new, last=parts[place + len(old) - 1].last)
-            self._replace(state, {**state.parts, table.name: (*parts[:place], merged, *parts[place + len(old) :])})
-        return True
-
-    def _name(self, table: Table, position: int) -> str:
-        return f"{table.name}-{position}-{self._token}-{next(self._numbers)}.parquet"
+            state.hold(names)
+            path = self._begin(state, table, old[-1].last, names)
+        try:
+            with duckdb.connect(":memory:", config=_MERGER) as con:
+                con.execute("SET TimeZone = 'UTC'")
+                new = self._write(
+                    con,
+                    path,
+                    select=table.latest([str(state.folder / part.file) for part in old]),
+                    positions=(old[0].first, old[-1].last),
+                    rows=sum(part.rows for part in old),
+                )
+            with state.lock:
+                parts = state.parts[table.name]
+                place = _place(parts, old)
+                if place is not None:
+                    merged = _through((new,), parts[place + len(old) - 1].last)
+                    changed = parts[:place] + merged + parts[place + len(old) :]
+                    self._replace(state, {**state.parts, table.name: changed})
+                return place is not None
+        finally:
+            with state.lock:
+                state.let_go(names)
 
     def _replace(self, state: _Published, parts: dict[str, Parts]) -> None:
-        old, new = _files(state.parts), _files(parts)
-        state.parts = parts
-        if any(durable and name not in old for name, durable in new.items()):
+        if state.replace(parts):
             snapshots.save(state.folder, self._views.incarnation, parts)
-        state.retired |= old.keys() - new.keys()
-        _collect(state)
 
 
 def _count_by_workspace(con: duckdb.DuckDBPyConnection, after: int, upto: int) -> list[tuple[str, int]]:
@@ -213,9 +254,18 @@ def _place(parts: Parts, run: Parts) -> int | None:
     return None
 
 
-def _collect(state: _Published) -> None:
-    """Delete files that no snapshot has and no query reads."""
-    for name in [name for name in state.retired if state.users[name] <= 0]:
-        (state.folder / name).unlink(missing_ok=True)
-        state.retired.discard(name)
-        del state.users[name]
+def _through(parts: Parts, position: int) -> Parts:
+    """Note that up to this position nothing more is to be said than these parts say."""
+    return (*parts[:-1], replace(parts[-1], last=position))
+
+
+def _ranges(table: Table, workspace: str, after: int, upto: int, rows: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Give the SELECT of what goes into each new part, and its positions: mostly one, several for very many rows."""
+    step = CHUNK_POSITIONS if rows > CHUNK_POSITIONS and not table.keyed else max(upto - after, 1)
+    for first in range(after, max(upto, after + 1), step):
+        last = min(first + step, upto)
+        select = (
+            f"{table.rows()} WHERE workspace = '{workspace}'"
+            f" AND {table.order} > {first} AND {table.order} <= {last} ORDER BY {table.order}"
+        )
+        yield select, (first, last)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 
 from airside.coordinator.views import schema
-from airside.coordinator.views.parts import SEGMENT_ROWS, Part, Parts
+from airside.coordinator.views.parts import Part, Parts
 
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = 1
@@ -85,15 +85,16 @@ def listed(files: list[str]) -> str:
     return f"[{', '.join(map(quoted, files))}]"
 
 
-def write(con: duckdb.DuckDBPyConnection, path: Path, select: str, positions: tuple[int, int], rows: int) -> Part:
-    """Write a part; `rows` is about how many there will be. A large one is on disk for certain afterwards."""
-    codec = "zstd" if rows >= SEGMENT_ROWS else "snappy"  # small ones are soon written again
-    ((written,),) = con.execute(f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {codec})").fetchall()
+def write(con: duckdb.DuckDBPyConnection, path: Path, select: str, *, durable: bool) -> int:
+    """Write rows into a file and say how many there were. A durable file is on disk for certain afterwards."""
+    codec = "zstd" if durable else "snappy"  # small ones are soon written again
+    copy = f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {codec})"
+    ((rows,),) = con.execute(copy).fetchall()
     path.chmod(0o444)
-    durable = written >= SEGMENT_ROWS
     if durable:
         sync(path)
-    return Part(path.name, *positions, written, durable)
+    written: int = rows
+    return written
 
 
 def save(folder: Path, incarnation: str, parts: Mapping[str, Parts]) -> None:
