@@ -20,8 +20,9 @@ MAX_BATCH: Final = 1_000
 ACK_TIMEOUT_SECONDS: Final = 5.0
 
 _DUPLICATE_IN_BATCH: Final = 10_201
-_EXISTS: Final = frozenset({10_071, 10_164, 10_077})
 _WRONG_LAST: Final = frozenset({10_071, 10_164})
+#: "maximum messages per subject exceeded", which says that it exists; with other words that the stream is full.
+_NO_ROOM: Final = 10_077
 _STREAM_FULL: Final = frozenset({10_047, 10_077, 10_002, 10_023, 10_025, 10_028})
 
 
@@ -91,7 +92,7 @@ async def create_once(nc: Client, subject: str, data: bytes) -> bool:
     try:
         ack = await _request(nc, Outgoing(subject, data, ""), headers)
     except ApiError as error:
-        if error.code in _EXISTS:
+        if error.code in _WRONG_LAST or (error.code == _NO_ROOM and "per subject" in str(error)):
             return False
         raise _translated(error) from error
     return not ack.get("duplicate", False)
