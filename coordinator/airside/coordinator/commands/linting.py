@@ -76,7 +76,8 @@ def _warnings(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if data.get("enabled") is False:
         yield "enabled", "is switched off: it will not fire"
     trigger = data["trigger"]
-    if "match" in trigger and not trigger["match"] and "cooldown" not in trigger:
+    match = trigger.get("match", {})
+    if match.keys() == {"type"} and ">" in match["type"] and "cooldown" not in trigger:
         yield "trigger.match", "matches every event; say which, or set a `cooldown`"
     for part in ("actions", "on_resolve"):
         for number, action in enumerate(data.get(part, ())):

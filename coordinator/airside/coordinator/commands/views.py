@@ -1,14 +1,11 @@
 """`airside views rebuild`: fold the log anew."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from airside.sdk.cli import options, output, tree
+from airside.sdk.cli import options, output, progress, tree
 from airside.sdk.cli.failures import FAILED
 from airside.sdk.cli.options import AsJson
 
@@ -36,23 +33,9 @@ rebuild.epilog = tree.examples("airside views rebuild", "airside views rebuild -
 
 
 def _follow(client: "Client", state: dict[str, Any]) -> dict[str, Any]:
-    with _progress() as show:
+    with progress.bar("rebuilding") as show:
         while state["running"]:
             show(state["position"], state["target"])
             time.sleep(_POLL_SECONDS)
             state = client.get(_PATH)
     return state
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda position, target: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("rebuilding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rebuild", total=None)
-        yield lambda position, target: bar.update(task, completed=position, total=target)

@@ -1,12 +1,10 @@
 """Writing an export: to stdout as it comes, or to a file that is whole or not there."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from airside.sdk.cli import options, output
+from airside.sdk.cli import options, output, progress
 from airside.sdk.cli.failures import Failure
 from airside.sdk.client import Client
 
@@ -39,11 +37,11 @@ def _to_file(client: Client, parameters: dict[str, Any], file: Path, total: int 
 
 def _copy(client: Client, parameters: dict[str, Any], target: TextIO, total: int | None) -> int:
     number = 0
-    with _progress(total) as advance, client.stream("/api/events/export", parameters) as lines:
+    with progress.bar("exporting", total) as show, client.stream("/api/events/export", parameters) as lines:
         for line in lines:
             target.write(line + "\n")
             number += 1
-            advance(1)
+            show(number)
     target.flush()
     return number
 
@@ -55,18 +53,3 @@ def _expected(client: Client, parameters: dict[str, Any]) -> int | None:
     log = client.get("/api/status")["log"]
     first, last = max(parameters["first"] or 1, int(log["first"])), int(log["last"])
     return max(0, min(last, last if parameters["last"] is None else parameters["last"]) - first + 1)
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda number: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn as Bar
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("exporting"), Bar(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("export", total=total)
-        yield lambda number: bar.advance(task, number)
