@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-
 from tests.support.timeline import Timeline, instant, moment, outcomes, rule
 
 AFTER = {

@@ -26,6 +26,8 @@ class Document:
 def parse_file(text: str) -> Document:
     """Read an automations file. Raises InvalidDocument with every mistake, each with line and column."""
     tree = nodes.read(text)
+    if not tree.is_whole:  # what is missing would be reported as mistakes
+        raise InvalidDocument(tree.problems)
     problems = list(tree.problems)
     automations: list[Automation] = []
     names: dict[str, Path] = {}

@@ -71,5 +71,6 @@ class Firing(msgspec.Struct, frozen=True):
         shown: dict[str, Any] = msgspec.to_builtins(self)
         shown["time"] = iso(self.time)
         shown["decided"] = iso(self.decided)
+        shown["events"] = list(self.events)
         shown["late_by"] = None if self.late_by is None else self.late_by / 1_000_000
         return shown

@@ -33,6 +33,7 @@ class Tree:
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    is_whole: bool = False  # False when reading stopped before the end
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Find where a value (or its key) stands; what is not there stands where its nearest ancestor does."""
@@ -65,6 +66,7 @@ def read(text: str) -> Tree:
         return tree
     try:
         _Reader(tree).run(text)
+        tree.is_whole = True
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
