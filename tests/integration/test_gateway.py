@@ -24,7 +24,7 @@ class StoredIds:
         self._names |= {("default", name) for name in names}
         self.ids.add(ids.as_array(ids.key("default", name) for name in names))
 
-    def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    async def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         return self._names & set(events)
 
 

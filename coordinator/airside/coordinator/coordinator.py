@@ -10,20 +10,21 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from airside.coordinator.actions import ActionRunner
-from airside.coordinator.api import HttpSettings, Status
+from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.engine import EngineRunner
 from airside.coordinator.engine.snapshots import Snapshots
 from airside.coordinator.feed import Feed
 from airside.coordinator.gateway import Gateway
 from airside.coordinator.home import Home
+from airside.coordinator.live_views import LiveViews
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.parts import Parts
 from airside.coordinator.projector import Projector
+from airside.coordinator.rebuilding import Rebuilder
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.token_store import TokenStore
-from airside.coordinator.views import Views
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
@@ -76,12 +77,18 @@ class Coordinator:
         self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
         await self.tokens.start()
         self._stops.append(self.tokens.stop)
-        views = await asyncio.to_thread(Views.open, self.home.views)
+        self.queries = LiveViews(self.home.views, self.home.queries)
+        await self.queries.open()
+        self._stops.append(self.queries.close)
         self.projector = Projector(
-            self.log, views, self.feed, read_from=Log(await self._connect(url, "projector", ReaderClient))
+            self.log,
+            self.queries,
+            self.feed,
+            read_from=Log(await self._connect(url, "projector", ReaderClient)),
         )
         self._stops.append(self.projector.close)
-        self.gateway = Gateway(self.log, views)
+        self._rebuilder = Rebuilder(self.log, self.queries, self._pause_projector, self._run_projector)
+        self.gateway = Gateway(self.log, self.queries)
         self.gateway.start()
         self._stops.append(self.gateway.stop)
         self.automations = AutomationStore(self.log, self.projector.settled)
@@ -92,8 +99,9 @@ class Coordinator:
             fired=self._count_firing,
         )
         await self._start_actions(url)
-        self.parts.run("projector", self.projector.run)
+        await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
+        self._stops.append(self._rebuilder.stop)
         self.parts.run("engine", self.engine.run)
         self._stops.append(self._stop_engine)
         if self._server is not None:
@@ -147,7 +155,30 @@ class Coordinator:
 
     async def run_read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one of `views.reads` in a thread, on a cursor of its own."""
-        return await self.projector.views.run_read(function, *args, **kwargs)
+        return await self.queries.read(function, *args, **kwargs)
+
+    async def rebuild_views(self) -> Rebuild:
+        """Begin to build the views anew, unless that is under way already."""
+        return await self._rebuilder.start()
+
+    def rebuild_progress(self) -> Rebuild | None:
+        """Tell how far the last rebuild is; None when there was none."""
+        return self._rebuilder.progress
+
+    async def _run_projector(self) -> None:
+        self.parts.run("projector", self.projector.run, mend=self._reopen_views)
+
+    async def _pause_projector(self) -> None:
+        await self.parts.stop("projector")
+        await self.projector.pause()
+
+    async def _reopen_views(self) -> None:
+        """Open the views again; a file that is really damaged is set aside and made anew from the log."""
+
+        async def nothing() -> None:
+            return
+
+        await self.queries.replace(nothing)
 
     def _start_server(self) -> str:
         if self.settings.nats_url is not None:

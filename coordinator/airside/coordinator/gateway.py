@@ -33,7 +33,7 @@ class KnownIds(Protocol):
     @property
     def ids(self) -> ids.IdIndex: ...
 
-    def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
+    async def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class Gateway:
         if not (hits := self._known.ids.known(keys)):
             return set()
         suspects = [(events[n].workspace, events[n].id) for n in hits.mask.nonzero()[0].tolist()]
-        return await asyncio.get_running_loop().run_in_executor(None, self._known.known, suspects)
+        return await self._known.known(suspects)
 
     def _settle(self, post: _Post, done: asyncio.Future[list[writer.Placed]]) -> None:
         stored = not done.cancelled() and done.exception() is None

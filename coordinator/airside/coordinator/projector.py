@@ -9,6 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 import orjson
 
 from airside.coordinator.feed import Feed
+from airside.coordinator.live_views import LiveViews
 from airside.coordinator.views import Folded, Views
 from airside.events import subjects
 from airside.events.exceptions import LogError
@@ -26,15 +27,20 @@ _log = logging.getLogger("airside.projector")
 class Projector:
     """Keeps the views at the log's end."""
 
-    def __init__(self, log: Log, views: Views, feed: Feed, *, read_from: Log | None = None) -> None:
-        self.views = views
+    def __init__(self, log: Log, live: LiveViews, feed: Feed, *, read_from: Log | None = None) -> None:
         #: Set once the views hold what the log held when the projector started.
         self.caught_up = asyncio.Event()
+        self._live = live
         self._log = log
         self._reader_log = read_from or log
         self._feed = feed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="projector")
         self._moved = asyncio.Event()
+
+    @property
+    def views(self) -> Views:
+        """The views that are open now."""
+        return self._live.current
 
     async def run(self) -> None:
         """Fold until cancelled. Raises LogDamaged when the log is not the one the views were folded from."""
@@ -61,9 +67,13 @@ class Projector:
         except TimeoutError:
             pass
 
+    async def pause(self) -> None:
+        """Wait for the commit under way, after `run` was cancelled."""
+        await self._in_thread(lambda: None)
+
     async def close(self) -> None:
-        """Wait for the commit under way, and close the views."""
-        await self._in_thread(self.views.close)
+        """Wait for the commit under way and end."""
+        await self.pause()
         self._thread.shutdown()
 
     async def _follow(self, created: str, goal: int) -> None:

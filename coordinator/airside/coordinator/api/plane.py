@@ -116,16 +116,26 @@ class Rebuild:
 class Plane(Protocol):
     """The server behind the API. Everything is used from the event loop's thread."""
 
-    http: HttpSettings
-    limits: Limits
-    auth_required: bool
-    gateway: Gateway
-    log: LogReader
-    automations: Automations
-    queries: Queries
-    feed: Feed
-    tokens: Tokens
-    metrics: Metrics
+    @property
+    def http(self) -> HttpSettings: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def auth_required(self) -> bool: ...
+    @property
+    def gateway(self) -> Gateway: ...
+    @property
+    def log(self) -> LogReader: ...
+    @property
+    def automations(self) -> Automations: ...
+    @property
+    def queries(self) -> Queries: ...
+    @property
+    def feed(self) -> Feed: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
     async def run_read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one of `views.reads` in a thread, on a cursor of its own."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from airside.coordinator.engine import firings
@@ -121,7 +121,9 @@ class EngineRunner:
 
     async def _fold(self, batch: Batch) -> list[Firing]:
         """Fold a batch in the log's order; entries that are no events only move the clock."""
-        entries = sorted([*batch.records, *batch.poison], key=_position) if batch.poison else batch.records
+        entries: Sequence[Record | Poison] = batch.records
+        if batch.poison:
+            entries = sorted((*batch.records, *batch.poison), key=_position)
         decided: list[Firing] = []
         for number, entry in enumerate(entries, 1):
             decided += self.engine.step(entry) if isinstance(entry, Record) else self._pass_over(entry)
