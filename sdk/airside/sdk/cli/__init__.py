@@ -31,12 +31,15 @@ def _root(
     pass
 
 
-def main() -> None:
-    """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage or not possible."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage or not possible.
+
+    `arguments` are those of the process unless given.
+    """
     app = tree.new_group((), _HELP)
     app.callback()(_root)
     try:
-        app(prog_name="airside", standalone_mode=True)
+        app(arguments, prog_name="airside")
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; nobody is left to tell
         sys.exit(0)

@@ -144,7 +144,7 @@ def _section(text: str) -> Iterator[tuple[str, str]]:
         if name.startswith("["):
             inside = name == f"[{ENTRY_POINTS}]"
         elif inside and separator:
-            yield name, target
+            yield name, target.partition("[")[0].strip()
 
 
 def _entry_point_files() -> Iterator[str]:
