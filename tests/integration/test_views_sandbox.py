@@ -9,7 +9,7 @@ from tests.views_samples import action, batch, created, firing, poison, posted
 
 from airside.coordinator.views import QueryRefused, QueryTooLarge, QueryTooLong, Views
 from airside.coordinator.views.publish import Publisher
-from airside.coordinator.views.sandbox import QueryPool
+from airside.coordinator.views.sandbox import QueryPool, Result
 from airside.events import WireRelated
 
 
@@ -234,3 +234,31 @@ async def finishes(queries: QueryPool, sql: str, timeout: float) -> bool:
         return not (await queries.run(sql, timeout=timeout)).truncated
     except (QueryTooLong, QueryTooLarge, QueryRefused):
         return False
+
+
+async def test_closing_stops_the_queries_that_run(views: Views, tmp_path: Path) -> None:
+    pool = QueryPool(Publisher(views, tmp_path / "snapshots"))
+    await pool.start()
+    running = [asyncio.create_task(pool.run("SELECT count(*) FROM range(100_000_000_000)")) for _ in range(6)]
+    while not list((tmp_path / "snapshots").glob("default/events*")):
+        await asyncio.sleep(0)
+    await pool.close()
+    assert all(isinstance(outcome, QueryTooLarge | QueryTooLong) for outcome in await gathered(running))
+
+
+async def gathered(tasks: list[asyncio.Task[Result]]) -> list[Result | BaseException]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_callers_who_go_away_leave_nothing_behind(views: Views, tmp_path: Path) -> None:
+    publisher = Publisher(views, tmp_path / "snapshots")
+    async with QueryPool(publisher) as pool:
+        asking = [asyncio.create_task(pool.run("SELECT count(*) FROM range(100_000_000_000)")) for _ in range(3)]
+        await pool.run("SELECT 1")
+        for task in asking:
+            task.cancel()
+        await gathered(asking)
+        assert (await pool.run("SELECT 42")).rows == [[42]]
+    views.apply(batch(posted(8)))
+    snapshot = publisher.acquire("default")
+    assert {file.name for file in snapshot.folder.iterdir()} == snapshot.files

@@ -54,6 +54,10 @@ class QueryPool:
         self._publisher = publisher
         self._warm: deque[asyncio.Task[asyncio.subprocess.Process]] = deque()
         self._running = asyncio.Semaphore(MAX_RUNNING)
+        self._children: set[asyncio.subprocess.Process] = set()
+        self._asked = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="snapshots")
         self._keeping_up: asyncio.Task[None] | None = None
         self._closed = False
@@ -73,14 +77,17 @@ class QueryPool:
         self._keeping_up = asyncio.create_task(self._keep_up(), name="publish snapshots")
 
     async def close(self) -> None:
-        """End all children."""
+        """End all children, stop the queries they run, and wait for snapshots that are being written."""
         self._closed = True
         if self._keeping_up is not None:
             self._keeping_up.cancel()
             await asyncio.gather(self._keeping_up, return_exceptions=True)
         while self._warm:
             await _end(await self._warm.popleft())
-        self._threads.shutdown(wait=True)
+        for child in self._children:
+            _kill(child)
+        await self._idle.wait()
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def run(
         self,
@@ -97,18 +104,34 @@ class QueryPool:
         """
         if len(sql.encode(errors="replace")) > MAX_SQL_BYTES:
             raise QueryRefused(f"the query's text is longer than {MAX_SQL_BYTES:,} bytes")
+        self._asked += 1
+        self._idle.clear()
         try:
             async with asyncio.timeout(timeout), self._running:
-                snapshot = await self._acquire(workspace)
-                try:
-                    body = _request(sql, parameters, snapshot, limit_rows=limit_rows, timeout=timeout)
-                    return _result(*await self._ask(body), snapshot.position)
-                finally:
-                    self._threads.submit(self._publisher.release, snapshot)
+                return await self._on_snapshot(workspace, sql, parameters, limit_rows=limit_rows, timeout=timeout)
         except TimeoutError:
             raise QueryTooLong(f"the query was stopped after {timeout:g} seconds") from None
         finally:
+            self._asked -= 1
+            if not self._asked:
+                self._idle.set()
             self._warm_up()
+
+    async def _on_snapshot(
+        self,
+        workspace: str,
+        sql: str,
+        parameters: Sequence[Any] | Mapping[str, Any],
+        *,
+        limit_rows: int,
+        timeout: float,
+    ) -> Result:
+        snapshot = await self._acquire(workspace)
+        try:
+            body = _request(sql, parameters, snapshot, limit_rows=limit_rows, timeout=timeout)
+            return _result(*await self._ask(body), snapshot.position)
+        finally:
+            self._threads.submit(self._publisher.release, snapshot)
 
     async def _acquire(self, workspace: str) -> Snapshot:
         acquiring = self._threads.submit(self._publisher.acquire, workspace)
@@ -125,10 +148,14 @@ class QueryPool:
     async def _ask(self, body: bytes) -> tuple[bytes, int | None]:
         """Hand the request to a child; give what it wrote and how it ended."""
         child = await self._take()
+        self._children.add(child)
         try:
+            if self._closed:
+                raise QueryTooLong("the query was stopped, the server is closing; ask again")
             return await _exchange(child, body), await child.wait()
         finally:
             await _end(child)
+            self._children.discard(child)
 
     async def _take(self) -> asyncio.subprocess.Process:
         while self._warm:
@@ -219,9 +246,13 @@ async def _exchange(child: asyncio.subprocess.Process, body: bytes) -> bytes:
     return bytes(answer)
 
 
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kill the child unless it has ended, and take note of its end either way."""
+def _kill(child: asyncio.subprocess.Process) -> None:
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Kill the child unless it has ended, and take note of its end either way."""
+    _kill(child)
     await child.wait()
