@@ -115,7 +115,10 @@ class Story:
 
     def _look(self, accepted: int) -> None:
         self.screen.step("What is known now: SQL on the views")
-        count = "SELECT count(*) FROM events WHERE source NOT LIKE 'airside://%'"
+        count = (
+            "SELECT count(*) FROM events WHERE source NOT LIKE 'airside://%'"
+            " AND split_part(type, '.', 1) NOT IN ('action', 'automation')"
+        )
         found = self._await("the views to fill", lambda: self._number(count) >= accepted and self._number(count))
         self._check("the views hold exactly the accepted events", found == accepted)
         for title, sql in (
@@ -153,14 +156,18 @@ class Story:
                 self._pause(min(_POLL_SECONDS, now_left))
 
     def _known_of_table(self) -> None:
-        """Show what the log says about the cause: dbt never got to the table."""
-        events = self._client.get("/api/events", {"related": TABLE, "order": "oldest", "limit": 5})["items"]
+        """Follow the lineage on the log: dbt skipped the table's model, for something above it had failed."""
         self.screen.tell("Why it did not come, says the log:")
-        self.screen.columns([(f"  {event['type']}", event["resource"]["id"]) for event in events])
-        broken = self._client.get("/api/events", {"type": ["dbt.model.error"], "limit": 1})["items"]
-        for event in broken:
-            reason = str(event["payload"].get("message", "")).splitlines()
-            self.screen.columns([(f"  {event['type']}", event["resource"]["id"], *map(str.strip, reason[1:2]))])
+        rows: list[tuple[str, ...]] = []
+        for event in self._events(related=f"output={TABLE}", type=["dbt.model.skipped"]):
+            rows.append((f"  {event['type']}", event["resource"]["name"]))
+            for parent in (entry["id"] for entry in event["related"] if entry["role"] == "upstream"):
+                failed = self._events(resource=parent, type=["dbt.model.error"])
+                failed += self._events(related=f"upstream={parent}", type=["dbt.test.fail"])
+                rows += [(f"  {e['type']}", e["resource"]["name"], e["payload"]["message"]) for e in failed]
+        for row in rows:
+            self.screen.columns([row])
+        self._check("the log knows why the table is not there", len(rows) > 1)
 
     def _consequences(self, firing: dict[str, Any]) -> None:
         self.screen.step("What was done about it")
@@ -228,8 +235,11 @@ class Story:
         return found if len(ended) == actions else None
 
     def _event(self, identifier: str) -> dict[str, Any] | None:
-        found: list[dict[str, Any]] = self._client.get("/api/events", {"type": ["check.failed"]})["items"]
-        return next((event for event in found if event["id"] == identifier), None)
+        return next((event for event in self._events(type=["check.failed"]) if event["id"] == identifier), None)
+
+    def _events(self, **parameters: str | list[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._client.get("/api/events", {**parameters, "order": "oldest"})["items"]
+        return found
 
     def _number(self, sql: str) -> int:
         return int(self._client.query(sql)["rows"][0][0])

@@ -87,9 +87,10 @@ def _actions(firing: dict[str, Any]) -> Iterator[str]:
 
 
 def _action(action: dict[str, Any]) -> str:
-    parameters = {name: value for name, value in action.items() if name != "kind"}
-    target = next((str(parameters[name]) for name in ("url", "to", "resource", "name") if parameters.get(name)), "")
-    return output.plain(" ".join(part for part in (str(action.get("kind")), target) if part))
+    target = next((action[name] for name in ("url", "to", "resource", "name") if action.get(name)), "")
+    target = target.get("id", "") if isinstance(target, dict) else target
+    words = (action.get("kind"), action.get("type"), target)
+    return output.plain(" ".join(str(word) for word in words if word))
 
 
 def _outcome(result: dict[str, Any] | None) -> str:

@@ -63,15 +63,9 @@ def show(resource_id: Annotated[str, typer.Argument(metavar="ID")], utc: Utc = F
             ("last event", f"{item['last_type']} {item['last_event_id']}"),
         ]
     )
-    by_type = item["last_by_type"] or {}
-    output.line()
-    output.table(
-        ("TYPE", "LAST"),
-        ((event_type, _last(last, utc=utc)) for event_type, last in sorted(by_type.items())),
+    rows = (
+        (event_type, output.moment(last["time"], utc=utc), last["position"], last["id"])
+        for event_type, last in sorted((item["last_by_type"] or {}).items())
     )
-
-
-def _last(last: object, *, utc: bool) -> str:
-    """Show the last event of a type by the time it was received, as far as the view tells it."""
-    received = last.get("received") if isinstance(last, dict) else last
-    return output.moment(received, utc=utc) or output.plain(last)
+    output.line()
+    output.table(("LAST OF EACH TYPE", "HAPPENED", "POSITION", "ID"), rows)
