@@ -24,7 +24,8 @@ class ActionSettings:
     #: Firings that may wait for another attempt. The broker counts a delayed one as unacknowledged, so a smaller number
     #: would let one receiver that is down for a night stop the actions of everybody else.
     max_waiting: int = 65_536
-    ack_wait_seconds: float = 60.0
+    #: What a killed coordinator was working on comes to another one after this; live work is kept alive meanwhile.
+    ack_wait_seconds: float = 10.0
     stop_seconds: float = 5.0
     notify_seconds: float = 30.0
     #: How long to leave a firing alone when the log does not answer.
