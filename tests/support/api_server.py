@@ -22,7 +22,7 @@ def in_process(plane: Any, **options: Any) -> httpx.AsyncClient:
 @contextlib.asynccontextmanager
 async def served(plane: Any) -> AsyncIterator[str]:
     """Serve the plane on a free port and give its address."""
-    config = uvicorn.Config(create_app(plane), port=0, log_level="error", lifespan="off", proxy_headers=False)
+    config = uvicorn.Config(create_app(plane), port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign, attr-defined]
     serving = asyncio.create_task(server._serve())
