@@ -5,10 +5,13 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 # Escape sequences in an event's texts must not reach a terminal.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+#: A cell of at most so many characters is never broken: positions, types, times with milliseconds and offset.
+MAX_UNBROKEN_CHARS: Final = 29
 
 Row: TypeAlias = Sequence[object]
 
@@ -36,7 +39,8 @@ def as_json_line(value: object) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Row], *, empty: str = "nothing found") -> None:
     """Print rows: a table on a terminal, else a header and rows with tabs between."""
-    cells = [[plain(cell) for cell in row] for row in rows]
+    found = [list(row) for row in rows]
+    cells = [[plain(cell) for cell in row] for row in found]
     if not sys.stdout.isatty():
         for texts in [list(headers), *cells]:
             line("\t".join(texts))
@@ -50,8 +54,10 @@ def table(headers: Sequence[str], rows: Iterable[Row], *, empty: str = "nothing 
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for header in headers:
-        drawn.add_column(header, overflow="fold")
+    for number, header in enumerate(headers):
+        is_number = all(isinstance(row[number], int | float | None) for row in found)
+        is_short = max(len(texts[number]) for texts in cells) <= MAX_UNBROKEN_CHARS
+        drawn.add_column(header, overflow="fold", no_wrap=is_short, justify="right" if is_number else "left")
     for texts in cells:
         drawn.add_row(*(Text(text) for text in texts))
     Console(highlight=False).print(drawn)
