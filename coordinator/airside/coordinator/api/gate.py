@@ -8,11 +8,11 @@ and requests that change something must not come from another origin.
 import ipaddress
 import re
 import time
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,14 +26,17 @@ from airside.coordinator.tokens import LOCAL, Principal, TokensUnavailable, spli
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 _PORT = re.compile(r":[0-9]{1,5}$")
-_SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "object-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_CONTENT_POLICY: Final = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+)
+_SECURITY_HEADERS: Final = [
+    (b"content-security-policy", _CONTENT_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Gate:
@@ -61,10 +64,10 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                headers = [*message.get("headers", ()), *_SECURITY_HEADERS]
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
+                message = {**message, "headers": headers}
                 self._count(scope, status, time.perf_counter() - started)
             await send(message)
 
@@ -136,7 +139,8 @@ def tokens_unavailable(error: TokensUnavailable) -> ApiProblem:
     return ApiProblem(503, "tokens-unavailable", str(error), headers=headers)
 
 
-def is_local_host(host: str, allowed: Iterable[str] = ()) -> bool:
+@lru_cache(maxsize=256)
+def is_local_host(host: str, allowed: tuple[str, ...] = ()) -> bool:
     """Tell whether a host, with or without a port, names this machine's loopback, or is one of the allowed names."""
     whole = host.strip().lower()
     name = _PORT.sub("", whole)

@@ -73,19 +73,23 @@ class Intake:
         raise InvalidEvent([Problem("workspace", "is set by the server from the token; leave it out")])
 
     async def submit(self, events: list[WireEvent]) -> None:
-        """Put events on the log, in chunks. Returns when all but the last chunk are on disk: `settle` waits for it."""
-        for start in range(0, len(events), CHUNK_EVENTS):
-            await self.settle()
-            chunk = events[start : start + CHUNK_EVENTS]
-            self._pending = asyncio.create_task(self._plane.gateway.submit(chunk))
-            await asyncio.sleep(0)  # lets it start before the next chunk is read
+        """Put up to a chunk of events on the log while the next is read; `settle` waits until they are on disk."""
+        await self.settle()
+        self._pending = asyncio.create_task(self._plane.gateway.submit(events))
+        await asyncio.sleep(0)  # lets it start
 
     async def settle(self) -> None:
         """Wait until everything submitted is on disk. Raises LogUnavailable, LogFull, LogDamaged."""
-        if self._pending is None:
-            return
         pending, self._pending = self._pending, None
-        done = await pending
+        if pending is not None:
+            self._add(await pending)
+
+    async def write(self, events: list[WireEvent]) -> None:
+        """Put events on the log, however many, and wait until they are on disk. Raises as `settle` does."""
+        for start in range(0, len(events), CHUNK_EVENTS):
+            self._add(await self._plane.gateway.submit(events[start : start + CHUNK_EVENTS]))
+
+    def _add(self, done: Accepted) -> None:
         self.accepted += done.accepted
         self.duplicates += done.duplicates
         self.first = done.first if self.first is None else self.first
@@ -115,8 +119,7 @@ class Intake:
 async def take(intake: Intake, events: list[WireEvent]) -> dict[str, int | None]:
     """Put events on the log and tell what became of them, or raise ApiProblem saying so."""
     try:
-        await intake.submit(events)
-        await intake.settle()
+        await intake.write(events)
     except (LogUnavailable, LogFull, LogDamaged) as error:
         raise intake.refused(problems.from_log_error(error), 0) from error
     return intake.result()
