@@ -7,6 +7,7 @@ import re
 import secrets
 import time as clock
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -41,11 +42,13 @@ def uuid7() -> str:
     return str(UUID(int=value))
 
 
+@lru_cache(maxsize=4_096)
 def is_type(value: str) -> bool:
     """Tell whether the text can be an event's type."""
     return _TYPE.fullmatch(value) is not None
 
 
+@lru_cache(maxsize=256)
 def is_workspace(value: str) -> bool:
     """Tell whether the text can name a workspace."""
     return _WORKSPACE.fullmatch(value) is not None

@@ -11,17 +11,20 @@
 
 import re
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import blake2b
 
 _PLAIN = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TYPE_TOKENS = 8
 
 
+@lru_cache(maxsize=65_536)
 def token(text: str) -> str:
     """Turn any text into one 16-character subject token. The same text gives the same token, for ever."""
     return b32encode(blake2b(text.encode(), digest_size=10).digest()).decode().lower()
 
 
+@lru_cache(maxsize=4_096)
 def type_tokens(event_type: str) -> str:
     """Turn an event's type into subject tokens, as it stands where that is safe, hashed otherwise."""
     words = event_type.split(".")
