@@ -27,6 +27,7 @@ DEFAULT_SOURCE: Final = "api://events"
 
 # A type is tokens between dots. Wildcards, spaces and control characters would make it a pattern or break a line.
 _TYPE = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -167,8 +168,11 @@ class Event(BaseModel):
     @field_validator("time", "received", mode="before")
     @classmethod
     def _no_numbers(cls, value: Any) -> Any:
+        """Refuse what pydantic would read as seconds since 1970."""
+        if isinstance(value, str) and not _DATE.match(value):
+            raise ValueError(f"must be a date and time; it {ZONE_RULE}")
         if value is not None and not isinstance(value, str | datetime):
-            raise ValueError(f"must be text and {ZONE_RULE.removeprefix('must ')}")
+            raise ValueError(f"must be text; it {ZONE_RULE}")
         return value
 
     @field_validator("time", "received")
