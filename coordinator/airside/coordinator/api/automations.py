@@ -8,14 +8,14 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from airside.coordinator import linting
 from airside.coordinator.api import bodies, documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import NotFound, Plane
 from airside.coordinator.api.problems import ApiProblem, not_found
-from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.api.routing import default_plane_of, plane_of, principal_of, router
 from airside.coordinator.views import reads
 from airside.triggers import document
-from airside.triggers.exceptions import InvalidDocument
 from airside.triggers.model import Automation
 
 routes = router("automations")
@@ -53,7 +53,7 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
 
     Mistakes are answered all at once, each with `line`, `column`, `path` and `message`, and nothing is applied.
     """
-    plane = plane_of(request)
+    plane = default_plane_of(request)
     found = _parse(await _text(request, plane))
     if wanted.dry_run:
         items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
@@ -77,7 +77,7 @@ async def show_automation(request: Request, name: str) -> Response:
 )
 async def enable_automation(request: Request, name: str) -> Response:
     """Let the automation fire again, on what happens from now on."""
-    await _or_404(plane_of(request).automations.enable(name), name)
+    await _or_404(default_plane_of(request).automations.enable(name), name)
     return answer({"name": name, "enabled": True})
 
 
@@ -88,7 +88,7 @@ async def enable_automation(request: Request, name: str) -> Response:
 )
 async def disable_automation(request: Request, name: str) -> Response:
     """Stop the automation from firing; it keeps its revision."""
-    await _or_404(plane_of(request).automations.disable(name), name)
+    await _or_404(default_plane_of(request).automations.disable(name), name)
     return answer({"name": name, "enabled": False})
 
 
@@ -100,7 +100,7 @@ async def disable_automation(request: Request, name: str) -> Response:
 )
 async def delete_automation(request: Request, name: str) -> Response:
     """Delete the automation. Its firings stay."""
-    await _or_404(plane_of(request).automations.delete(name), name)
+    await _or_404(default_plane_of(request).automations.delete(name), name)
     return Response(status_code=204)
 
 
@@ -125,22 +125,23 @@ async def _text(request: Request, plane: Plane) -> str:
 
 
 def _parse(text: str) -> tuple[Automation, ...]:
-    try:
+    """Read a file as `airside automations lint` does; its warnings do not stand in the way."""
+    mistakes = [finding for finding in linting.findings("", text) if finding.level == "error"]
+    if not mistakes:
         return document.parse_file(text).automations
-    except InvalidDocument as error:
-        problems = [
-            {
-                "field": problem.path,
-                "message": problem.message,
-                "line": problem.line,
-                "column": problem.column,
-                "path": problem.path,
-            }
-            for problem in error.problems
-        ]
-        count = len(problems)
-        detail = f"The file has {count} mistake{'s' if count > 1 else ''}; nothing is applied."
-        raise ApiProblem(422, "invalid-automations", detail, problems=problems) from error
+    problems = [
+        {
+            "field": mistake.path,
+            "message": mistake.message,
+            "line": mistake.line,
+            "column": mistake.column,
+            "path": mistake.path,
+        }
+        for mistake in mistakes
+    ]
+    count = len(problems)
+    detail = f"The file has {count} mistake{'s' if count > 1 else ''}; nothing is applied."
+    raise ApiProblem(422, "invalid-automations", detail, problems=problems)
 
 
 async def _would_change(plane: Plane, automation: Automation, workspace: str) -> dict[str, Any]:

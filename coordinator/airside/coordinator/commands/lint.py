@@ -17,7 +17,7 @@ def lint(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check files of automations. Exit code 1 when there is a mistake. Needs no server."""
-    from airside.coordinator.commands import linting
+    from airside.coordinator import linting
 
     findings: list[linting.Finding] = []
     unread = False
@@ -34,7 +34,7 @@ def lint(
         output.as_json([finding.to_dict() for finding in findings])
     else:
         for finding in findings:
-            output.line(str(finding))
+            output.line(output.plain(str(finding)))
     errors = sum(finding.level == "error" for finding in findings)
     warnings = len(findings) - errors
     output.note(_summary(len(files), errors, warnings))

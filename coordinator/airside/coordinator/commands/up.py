@@ -7,6 +7,7 @@ import typer
 
 
 def up(
+    *,
     home: Annotated[Path | None, typer.Option(help="Folder for everything this coordinator keeps.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,

@@ -27,8 +27,8 @@ async def rebuild(
     """Fold these batches, the log from its first entry on, into a new file and put it in the place of `path`.
 
     Until the last moment the old file stays as it is, and for good if anything fails. `on_progress` is told the
-    position after each batch; `before_swap` is awaited when the new file is complete, to close the old one. Raises ViewsInUse while a coordinator has the old file open, and whatever `batches` and
-    `Views.apply` raise.
+    position after each batch; `before_swap` is awaited when the new file is complete, to close the old one. Raises
+    ViewsInUse while a coordinator has the old file open, and whatever `batches` and `Views.apply` raise.
     """
     new = path.with_name(path.name + _SUFFIX)
     database.delete(new)

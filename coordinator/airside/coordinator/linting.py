@@ -6,7 +6,6 @@ from functools import cache
 from types import ModuleType
 from typing import Any, Literal
 
-from airside.sdk.cli import output
 from airside.triggers import document, nodes
 from airside.triggers.exceptions import InvalidDocument
 from airside.triggers.model import Automation
@@ -26,7 +25,7 @@ class Finding:
 
     def __str__(self) -> str:
         where = f" ({self.path})" if self.path else ""
-        return output.plain(f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}{where}")
+        return f"{self.file}:{self.line}:{self.column}: {self.level}: {self.message}{where}"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the finding as a JSON object."""
@@ -52,7 +51,7 @@ def findings(file: str, text: str) -> list[Finding]:
 @cache
 def _action_lint() -> ModuleType | None:
     try:
-        from airside.coordinator.actions import lint  # it needs the server's parts
+        from airside.coordinator.actions import lint  # noqa: PLC0415 - it needs the server's parts
     except ModuleNotFoundError:
         return None
     return lint
