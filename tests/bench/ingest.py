@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import uvloop
 from nats.js.api import AckPolicy, ConsumerConfig
+from tests.support.up import Up
 
 from airside.events.log import Log, ReaderClient, connect
-from tests.support.up import Up
 
 POST = 1_000
 CONNECTIONS = 4
@@ -38,10 +38,11 @@ def body(first: int, count: int) -> bytes:
 
 def rules(count: int) -> str:
     """Write automations of which few match: one on every event, the others on resources of their own."""
-    found = [
+    always = (
         "- name: always-expected\n  trigger:\n    absence: {type: bench.type0}\n    every: 1h\n"
         "    for_each: [resource.id]\n  actions: [{emit: {type: bench.silent, resource: x}}]\n"
-    ]
+    )
+    found = [always]
     found += [
         f'- name: rule-{n}\n  trigger:\n    match: {{type: bench.type{n % 5}, resource: "table://elsewhere/t{n}"}}\n'
         f"    count: 3\n    within: 10m\n  actions: [{{emit: {{type: bench.fired, resource: x}}}}]\n"
