@@ -249,6 +249,21 @@ async def test_a_client_that_breaks_off_leaves_whole_chunks_only(memory: MemoryP
     reader.feed_eof()
 
 
+async def test_a_body_that_stops_coming_is_answered_and_what_came_whole_is_kept(tmp_path: Path) -> None:
+    plane = MemoryPlane(tmp_path / "slow", body_pause_seconds=0.3)
+    async with served(plane) as url:
+        address = urlsplit(url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        body = b"".join(orjson.dumps(event(n)) + b"\n" for n in range(1_200))
+        head = f"POST /api/events HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/x-ndjson\r\n"
+        writer.write(f"{head}Content-Length: {len(body) + 1_000}\r\n\r\n".encode() + body)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert orjson.loads(answer.partition(b"\r\n\r\n")[2])["accepted"] == 1_000
+    plane.views.close()
+
+
 async def test_web_sockets_are_refused(memory: MemoryPlane) -> None:
     async with served(memory) as url:
         address = urlsplit(url)

@@ -172,6 +172,13 @@ async def test_events_carry_the_tokens_workspace(locked: MemoryPlane, stranger: 
     assert (await stranger.get("/api/events/export", headers=bearer(theirs))).content == b""
     refused = await stranger.post("/api/events", json=event(2, workspace="acme"), headers=bearer(theirs))
     assert refused.status_code == 422
+    for method, path in (
+        ("POST", "/api/query"),
+        ("POST", "/api/automations/x/enable"),
+        ("DELETE", "/api/automations/x"),
+    ):
+        answer = await stranger.request(method, path, json={"sql": "SELECT 1"}, headers=bearer(ours))
+        assert answer.status_code == 403, path
 
 
 async def test_tokens_are_made_listed_and_revoked_over_http(locked: MemoryPlane, stranger: httpx.AsyncClient) -> None:

@@ -110,7 +110,7 @@ async def _text(request: Request, plane: Plane) -> str:
     if kind not in _YAML and kind != "application/json":
         bodies.unsupported(request, ACCEPTED_TYPES)
     bodies.check_charset(request, ACCEPTED_TYPES)
-    body = await bodies.join(bodies.pieces(request, plane.http.max_document_bytes, plane.http.max_expansion))
+    body = await bodies.join(bodies.pieces(request, plane.http, plane.http.max_document_bytes))
     if kind == "application/json":
         try:
             data = bodies.decode_json(body)

@@ -1,5 +1,6 @@
 """Reading request bodies: piece by piece, decompressed, and never more than was agreed on."""
 
+import asyncio
 import json
 import re
 import zlib
@@ -8,8 +9,10 @@ from typing import Any, Final, NoReturn
 
 import orjson
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from airside.coordinator.api.problems import ApiProblem
+from airside.coordinator.api.settings import HttpSettings
 
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -45,8 +48,9 @@ def check_charset(request: Request, accepted: str) -> None:
         unsupported(request, f"{accepted} in UTF-8")
 
 
-async def pieces(request: Request, max_bytes: int, max_expansion: int) -> AsyncIterator[bytes]:
-    """Give the body as it arrives, decompressed. Raises ApiProblem past `max_bytes` or `max_expansion`."""
+async def pieces(request: Request, settings: HttpSettings, max_bytes: int | None = None) -> AsyncIterator[bytes]:
+    """Give the body as it arrives, decompressed. Raises ApiProblem when it is too large, or stops coming."""
+    max_bytes = settings.max_body_bytes if max_bytes is None else max_bytes
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         detail = f"Content-Encoding `{encoding[:50]}` is not taken; send gzip or nothing."
@@ -54,20 +58,33 @@ async def pieces(request: Request, max_bytes: int, max_expansion: int) -> AsyncI
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
-    gunzip = _Gunzip(max_bytes, max_expansion) if encoding != "identity" else None
+    gunzip = _Gunzip(max_bytes, settings.max_expansion) if encoding != "identity" else None
     total = 0
-    async for piece in request.stream():
+    async for piece in _arriving(request, settings.body_pause_seconds):
         total += len(piece)
         if total > max_bytes:
             raise _too_large(max_bytes)
-        if gunzip is None:
-            if piece:
-                yield piece
-            continue
-        for part in gunzip.feed(piece):
+        for part in (piece,) if gunzip is None else gunzip.feed(piece):
             yield part
     if gunzip is not None:
         gunzip.finish()
+
+
+async def _arriving(request: Request, pause_seconds: float) -> AsyncIterator[bytes]:
+    """Give the body's bytes as they come over the wire. Raises ClientDisconnect, ApiProblem when they stop coming."""
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(pause_seconds):
+                message = await request.receive()
+        except TimeoutError:
+            detail = f"Nothing more of the body came for {pause_seconds:g} seconds."
+            raise ApiProblem(408, "body-too-slow", detail) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if piece := message.get("body", b""):
+            yield piece
+        more = message.get("more_body", False)
 
 
 async def join(source: AsyncIterator[bytes]) -> bytes:

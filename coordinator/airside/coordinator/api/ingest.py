@@ -46,7 +46,7 @@ async def post_events(request: Request) -> Response:
     plane = plane_of(request)
     intake = Intake(plane, principal_of(request).workspace)
     kind, _ = bodies.media_type(request)
-    stream = bodies.pieces(request, plane.http.max_body_bytes, plane.http.max_expansion)
+    stream = bodies.pieces(request, plane.http)
     if cloudevents.is_cloudevent(request.headers):
         events = _cloudevents(intake, plane.limits, request.headers, await bodies.join(stream))
     elif kind == _JSON:

@@ -49,7 +49,7 @@ async def _take(request: Request, kind: type[Any], wanted: str) -> Response:
         bodies.unsupported(request, "application/json")
     bodies.check_charset(request, "application/json")
     intake = Intake(plane, principal_of(request).workspace)
-    body = await bodies.join(bodies.pieces(request, plane.http.max_body_bytes, plane.http.max_expansion))
+    body = await bodies.join(bodies.pieces(request, plane.http))
     try:
         data = bodies.decode_json(body)
         if not isinstance(data, kind):

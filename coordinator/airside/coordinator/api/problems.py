@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from airside.coordinator.views.exceptions import ViewsError
 from airside.events.exceptions import Conflict, InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -104,7 +105,7 @@ def unexpected(path: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Make the app answer every error with a problem document."""
-    kinds = (ApiProblem, InvalidEvent, Conflict, LogUnavailable, LogFull, LogDamaged)
+    kinds = (ApiProblem, InvalidEvent, ViewsError, Conflict, LogUnavailable, LogFull, LogDamaged)
     for kind in (*kinds, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
 
@@ -129,6 +130,9 @@ def _translated(error: Exception) -> ApiProblem:
         return invalid("invalid-event", "The event is refused.", error.problems)
     if isinstance(error, LogUnavailable | LogFull | LogDamaged):
         return from_log_error(error)
+    if isinstance(error, ViewsError):
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return ApiProblem(503, "views-unavailable", str(error), headers=headers)
     if isinstance(error, Conflict):
         return ApiProblem(409, "conflict", str(error))
     if isinstance(error, RequestValidationError):

@@ -11,6 +11,7 @@ from airside.coordinator.api.permissions import PUBLIC_PATHS, ROLES
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem
 from airside.coordinator.tokens import Principal
+from airside.events.model import DEFAULT_WORKSPACE
 
 
 class GuardedRoute(APIRoute):
@@ -56,6 +57,13 @@ def plane_of(request: Request) -> Plane:
     """Give the plane this app serves."""
     plane: Plane = request.app.state.plane
     return plane
+
+
+def default_plane_of(request: Request) -> Plane:
+    """Give the plane, for what it does for its default workspace alone. Raises ApiProblem for callers of others."""
+    if principal_of(request).workspace != DEFAULT_WORKSPACE:
+        raise ApiProblem(403, "forbidden", f"This works in the workspace `{DEFAULT_WORKSPACE}` alone.")
+    return plane_of(request)
 
 
 def principal_of(request: Request) -> Principal:
