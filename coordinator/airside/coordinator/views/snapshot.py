@@ -30,7 +30,7 @@ class Table:
         return _SQL[f"{self.name}_rows"]
 
     def latest(self, files: list[str]) -> str:
-        """Give the SELECT of the rows that are valid among these parts, given in the order of their positions."""
+        """Give the SELECT of the rows that are valid among these parts, given oldest first."""
         everything = f"SELECT * FROM read_parquet({listed(files)})"  # noqa: S608
         if not self.keyed or len(files) < 2:
             return everything
@@ -81,8 +81,8 @@ def quoted(file: str | Path) -> str:
 
 
 def listed(files: list[str]) -> str:
-    """Write files' names as a list for SQL."""
-    return f"[{', '.join(map(quoted, files))}]"
+    """Write files' names as a list for SQL, the newest first: who asks for the last rows need not read the others."""
+    return f"[{', '.join(map(quoted, reversed(files)))}]"
 
 
 def write(con: duckdb.DuckDBPyConnection, path: Path, select: str, *, durable: bool) -> int:

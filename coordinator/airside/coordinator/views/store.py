@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -74,7 +75,11 @@ class Views:
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="views-read")
         self._since_checkpoint = 0
         self._closed = False
-        self._witness: Witness = self._remember()
+        try:
+            self._witness: Witness = self._remember()
+        except BaseException:
+            self._con.close()  # else the file stays open as long as somebody looks at the error
+            raise
 
     @classmethod
     def open(cls, path: Path) -> "Views":
@@ -104,7 +109,8 @@ class Views:
             return
         self._closed = True
         self._readers.shutdown(wait=True)
-        self.checkpoint()
+        with suppress(duckdb.Error):  # what is in the write-ahead log is read at the next start
+            self.checkpoint()
         self._con.close()
         self._root.close()
 

@@ -12,11 +12,12 @@ from airside.events.wire import Micros
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event to fold. `own` is its payload's meaning, if the plane itself wrote it."""
+    """One event to fold. `own` is its payload's meaning, if it is one that the plane wrote for itself to read."""
 
     record: Record
     key: bytes
-    own: Own | None
+    by_plane: bool
+    own: Own | None = None
 
     @property
     def received(self) -> Micros:

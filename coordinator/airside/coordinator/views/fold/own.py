@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from airside.events import Record, subjects, vocabulary
+from airside.events import Record, vocabulary
 
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # what fits a BIGINT
@@ -111,9 +111,7 @@ _READERS: Final[dict[tuple[str, str], msgspec.json.Decoder[Any]]] = {
 
 
 def read(record: Record) -> Own | None:
-    """Decode the payload of an entry that the plane wrote; None for every other entry. Raises Unfoldable."""
-    if not subjects.is_own(record.subject):
-        return None
+    """Decode what the plane wrote for itself to read; None for every other entry. Raises Unfoldable."""
     reader = _READERS.get((record.subject.partition(".")[0], record.event.type))
     if reader is None:
         return None
@@ -131,8 +129,3 @@ def read(record: Record) -> Own | None:
 def document(written: AutomationWritten) -> Document:
     """Decode what the views show of the document."""
     return _document.decode(written.document)
-
-
-def is_tick(record: Record) -> bool:
-    """Tell whether the entry only moves the log's clock."""
-    return record.event.type == vocabulary.CLOCK_TICKED and subjects.is_own(record.subject)

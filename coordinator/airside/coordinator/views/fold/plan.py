@@ -13,7 +13,7 @@ from airside.coordinator import ids
 from airside.coordinator.views.fold import dead_letters, own
 from airside.coordinator.views.fold.base import Entry
 from airside.coordinator.views.fold.dead_letters import DeadLetter
-from airside.events import LogDamaged, Record, model, subjects
+from airside.events import LogDamaged, Record, model, subjects, vocabulary
 from airside.events.log import Batch
 from airside.events.wire import Micros
 
@@ -64,16 +64,15 @@ class Plan:
 
         `known` tells which of the entries it is given, by number, are in the views already.
         """
-        keyed = [_unread(record) for record in self.records if not own.is_tick(record)]
+        keyed = [entry for record in self.records if (entry := _unread(record)) is not None]
         old = known(keyed)
         self.dead = list(self.poisoned)
         seen: set[tuple[bytes, str, str]] = set()
         entries: list[Entry] = []
-        duplicates = 0
         for number, entry in enumerate(keyed):
-            ident = (entry.key, entry.record.event.workspace, entry.record.event.id)
+            event = entry.record.event
+            ident = (entry.key, event.workspace, event.id)
             if number in old or ident in seen:
-                duplicates += 1
                 continue
             try:
                 entries.append(self._foldable(entry))
@@ -81,25 +80,29 @@ class Plan:
                 self.dead.append(dead_letters.from_record(entry.record, str(error)))
                 continue
             seen.add(ident)
+        duplicates = len(keyed) - len(entries) - (len(self.dead) - len(self.poisoned))
         self.dead.sort(key=lambda letter: letter.position)
         return entries, duplicates
 
     def _foldable(self, entry: Entry) -> Entry:
         record = entry.record
-        if reason := self.refused.get(record.position):
+        if self.refused and (reason := self.refused.get(record.position)):
             raise own.Unfoldable(reason)
         if not _is_workspace(record.event.workspace):
             raise own.Unfoldable("workspace: not the name of a workspace")
-        meaning = own.read(record)
+        meaning = own.read(record) if entry.by_plane else None
         return entry if meaning is None else msgspec.structs.replace(entry, own=meaning)
 
 
 _is_workspace = lru_cache(1_024)(model.is_workspace)
 
 
-def _unread(record: Record) -> Entry:
-    event = record.event
-    return Entry(record, ids.key(event.workspace, event.id, own=subjects.is_own(record.subject)), None)
+def _unread(record: Record) -> Entry | None:
+    """Give the entry as it is before its payload is looked at; None for a tick."""
+    event, by_plane = record.event, subjects.is_own(record.subject)
+    if by_plane and event.type == vocabulary.CLOCK_TICKED:
+        return None
+    return Entry(record, ids.key(event.workspace, event.id, own=by_plane), by_plane)
 
 
 def _span(positions: list[int]) -> str:
