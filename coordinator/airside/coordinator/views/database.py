@@ -16,7 +16,7 @@ SET_ASIDE_SUFFIX: Final = ".set-aside"
 
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": 2,
-    "memory_limit": "1GB",
+    "memory_limit": "512MB",  # mostly a cache of the file; what does not fit goes to a temporary folder beside it
     # Automatic checkpoints stall readers and the writer for seconds; Views.checkpoint runs at moments of its choosing.
     "checkpoint_threshold": "256MB",
     "autoinstall_known_extensions": False,
