@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 import orjson
 
-from airside.coordinator.views.exceptions import QueryRefused, QueryTooLarge, QueryTooLong
+from airside.coordinator.views.exceptions import QueryRefused, QueryTooLarge, QueryTooLong, ViewsError
 from airside.coordinator.views.publish import Publisher
 from airside.coordinator.views.snapshot import Snapshot
 from airside.events.model import DEFAULT_WORKSPACE
@@ -173,7 +173,7 @@ class QueryPool:
         while True:
             try:
                 await asyncio.wrap_future(self._threads.submit(self._publisher.keep_up))
-            except (OSError, duckdb.Error):
+            except (OSError, duckdb.Error, ViewsError):
                 _log.exception("snapshots could not be written", extra={"action": "snapshots_failed"})
             await asyncio.sleep(KEEP_UP_SECONDS)
 
