@@ -98,7 +98,8 @@ def reach(rule):
     elif rule.kind == "every":
         window = rule.every + rule.grace
     else:
-        window = 400 * DAY
+        window = 2 * max((b - a - 1) % 7 + 1 for a, b in zip(rule.days, (*rule.days[1:], rule.days[0]), strict=True))
+        window = window * DAY + rule.grace
     return window + HOUR
 
 
@@ -245,7 +246,7 @@ def by(rule, history, key, own):
 
 def calendar(rule, last):
     """The windows from the rule's creation to the first deadline after the last clock."""
-    opened = rule.created
+    opened = rule.created - 1  # what comes at the same moment comes after it in the log
     day = datetime.fromtimestamp(rule.created // SECOND, UTC).date() - timedelta(days=3)
     while True:
         due = first_instant(day, rule.at, rule.timezone) if day.weekday() in rule.days else None

@@ -233,7 +233,7 @@ def test_a_plain_scalar_means_one_thing():
         ("null", None),
         ("~", None),
     ]:
-        changed = text.replace("{type: a.b}", "{where: {$.x: {eq: %s}}}" % written)
+        changed = text.replace("type: a.b", "where: {$.x: {eq: " + written + "}}")
         (value,) = parse_file(changed).automations[0].trigger.match.where.values()
         assert (type(value["eq"]), value["eq"]) == (type(meant), meant), written
 

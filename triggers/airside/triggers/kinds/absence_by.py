@@ -33,8 +33,9 @@ class BySpec(absence.AbsenceSpec):
 
 class _Window(msgspec.Struct, array_like=True):
     slot: str
-    opened: Micros  # the deadline before, or the rule's creation
-    start: Micros  # events count from here on, exclusive
+    opened: Micros  # the first moment after the deadline before, or the rule's creation
+    first: Micros  # the first moment at which events count
+    start: Micros  # what is shown as the window's beginning
     due: Micros
     verdict: Micros
     timer: int
@@ -83,9 +84,11 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
                 return
             verdict = slot.due + self.grace
             timer = self.host.set_timer(verdict, slot.due)
-            # the event at `since` itself counts; where clocks change, `since` may fall on the deadline
-            start = last if slot.since is None else max(last, min(slot.since, slot.due) - 1)
-            self._windows.append(_Window(slot.name, last, start, slot.due, verdict, timer))
+            # an event at the deadline before is not of this window; one at the rule's creation or at `since` is
+            opened = last + 1 if self._windows else after
+            first = max(opened, min(slot.since or opened, slot.due))
+            start = last if first == opened else first
+            self._windows.append(_Window(slot.name, opened, first, start, slot.due, verdict, timer))
 
     def on_event(self, entry: Entry) -> None:
         if not self.is_expected(entry):
@@ -109,13 +112,13 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         if len(self._keys) >= self.host.max_keys:
             self.host.refuse_key()
             return
-        self._keys[key] = _KeyState([window.due for window in self._windows if window.opened < moment], {})
+        self._keys[key] = _KeyState([window.due for window in self._windows if window.opened <= moment], {})
         self.watch(key)
 
     def _note(self, state: _KeyState, moment: Micros) -> None:
         """Take an event for the first window that it serves, all later ones being closed to it by their start."""
         for window in self._windows:
-            if window.start < moment <= window.verdict:
+            if window.first <= moment <= window.verdict:
                 is_new = window.due not in state.met
                 if is_new:
                     state.met.append(window.due)
@@ -124,7 +127,7 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
 
     def _note_occurred(self, state: _KeyState, moment: Micros, clock: Micros, ref: EventRef) -> None:
         for window in self._windows:
-            if window.start < moment <= window.due:
+            if window.first <= moment <= window.due:
                 if window.due not in state.met:
                     state.met.append(window.due)
             elif moment > window.due:
@@ -137,8 +140,8 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             window.held, window.verdict = True, until
             window.timer = self.host.set_timer(until, token)
             return
-        self._windows.remove(window)
         self._extend(window.due, window.due)
+        self._windows.remove(window)
         for key, state in list(self._keys.items()):
             late = state.late.pop(window.due, None) if state.late else None
             if window.due in state.met:
