@@ -13,6 +13,7 @@ from tests.support.api_samples import event, fields
 
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.tokens import Role
+from airside.events import validation
 
 Plane = tuple[Coordinator, httpx.AsyncClient]
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -348,3 +349,17 @@ async def test_long_ndjson_is_on_the_log_whole_and_in_order(plane: Plane) -> Non
     assert (await api.get("/api/events/count")).json() == {"count": 3_500}
     oldest = (await api.get("/api/events", params={"order": "oldest", "limit": 1_000})).json()["items"]
     assert [item["id"] for item in oldest] == [f"event-{n}" for n in range(1, 1_001)]
+
+
+async def test_a_workspace_s_queries_see_its_own_events_alone(
+    plane: Plane,
+) -> None:
+    coordinator, _ = plane
+    for workspace in ("default", "acme"):
+        posted = {"type": "a.b", "resource": f"x://of-{workspace}", "workspace": workspace}
+        await coordinator.gateway.submit([validation.parse_object(posted)])
+    await coordinator.projector.settled((await coordinator.log.head()).last)
+    for workspace in ("default", "acme"):
+        sql = "select id from resources where id like 'x://%'"
+        result = await coordinator.queries.run(sql, [], workspace=workspace, limit_rows=10, timeout=20)
+        assert result.rows == [[f"x://of-{workspace}"]]

@@ -186,7 +186,9 @@ class DirectQueries:
     def __init__(self, views: Views) -> None:
         self._views = views
 
-    async def run(self, sql: str, parameters: Sequence[Any], *, limit_rows: int, timeout: float) -> Answer:
+    async def run(
+        self, sql: str, parameters: Sequence[Any], *, workspace: str, limit_rows: int, timeout: float
+    ) -> Answer:
         if not sql.lstrip().upper().startswith("SELECT"):
             raise QueryRefused("only one SELECT is taken")
 

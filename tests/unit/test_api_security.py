@@ -173,7 +173,6 @@ async def test_events_carry_the_tokens_workspace(locked: MemoryPlane, stranger: 
     refused = await stranger.post("/api/events", json=event(2, workspace="acme"), headers=bearer(theirs))
     assert refused.status_code == 422
     for method, path in (
-        ("POST", "/api/query"),
         ("POST", "/api/automations/x/enable"),
         ("DELETE", "/api/automations/x"),
     ):

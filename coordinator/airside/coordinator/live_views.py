@@ -82,6 +82,7 @@ class LiveViews:
         sql: str,
         parameters: Sequence[Any] | Mapping[str, Any] = (),
         *,
+        workspace: str,
         limit_rows: int,
         timeout: float,
     ) -> Result:
@@ -89,7 +90,7 @@ class LiveViews:
         await self._open.wait()
         if self._queries is None:
             raise RuntimeError("the views are not open")
-        return await self._queries.run(sql, parameters, limit_rows=limit_rows, timeout=timeout)
+        return await self._queries.run(sql, parameters, workspace=workspace, limit_rows=limit_rows, timeout=timeout)
 
     async def replace(self, change: Callable[[], Awaitable[None]]) -> None:
         """Close the views, let `change` do what it must to their files, and open them again whatever came of it."""

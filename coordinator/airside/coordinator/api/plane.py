@@ -80,7 +80,9 @@ class QueryResult(Protocol):
 class Queries(Protocol):
     """People's own SQL, away from this process."""
 
-    async def run(self, sql: str, parameters: Sequence[Any], *, limit_rows: int, timeout: float) -> QueryResult: ...
+    async def run(
+        self, sql: str, parameters: Sequence[Any], *, workspace: str, limit_rows: int, timeout: float
+    ) -> QueryResult: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

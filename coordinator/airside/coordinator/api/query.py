@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem
-from airside.coordinator.api.routing import default_plane_of, router
+from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.views.exceptions import QueryError, QueryRefused, QueryTooLarge, QueryTooLong
 
 routes = router("query")
@@ -28,11 +28,17 @@ async def run_query(request: Request, wanted: documents.QueryRequest) -> Respons
     Values for `?` come from `parameters`. At most `limit` rows are given; `truncated` tells when there were more.
     Times are UTC. `position` is the log position the views stood at.
     """
-    plane = default_plane_of(request)
+    plane = plane_of(request)
     started = time.perf_counter()
     outcome = "failed"
     try:
-        result = await plane.queries.run(wanted.sql, wanted.parameters, limit_rows=wanted.limit, timeout=wanted.timeout)
+        result = await plane.queries.run(
+            wanted.sql,
+            wanted.parameters,
+            workspace=principal_of(request).workspace,
+            limit_rows=wanted.limit,
+            timeout=wanted.timeout,
+        )
         outcome = "answered"
     except QueryError as error:
         slug = _SLUGS.get(type(error), "query-failed")
