@@ -20,6 +20,7 @@ import msgspec
 from pydantic import ValidationError
 
 from airside.events import vocabulary
+from airside.events.model import DEFAULT_WORKSPACE
 from airside.events.wire import Micros, Record
 from airside.triggers import snapshot
 from airside.triggers.chains import Chains
@@ -27,6 +28,7 @@ from airside.triggers.entry import Entry
 from airside.triggers.exceptions import PositionGap
 from airside.triggers.firing import Firing
 from airside.triggers.index import RuleIndex
+from airside.triggers.keys import Key
 from airside.triggers.model import Automation
 from airside.triggers.rule import MAX_KEYS, Core, Rule, same_trigger
 
@@ -107,8 +109,16 @@ class Engine:
     @property
     def keys_refused(self) -> Mapping[tuple[str, str], int]:
         """How many events were not counted because a rule had too many keys; by workspace and name."""
-        refused = {name: self._rules[number].keys_refused for name, number in self._running.items()}
-        return {name: count for name, count in refused.items() if count}
+        return self._counted("keys_refused")
+
+    @property
+    def loops_stopped(self) -> Mapping[tuple[str, str], int]:
+        """How many firings were held back because rules set each other off; by workspace and name."""
+        return self._counted("loops_stopped")
+
+    def _counted(self, what: str) -> dict[tuple[str, str], int]:
+        counts = {name: int(getattr(self._rules[number], what)) for name, number in self._running.items()}
+        return {name: count for name, count in counts.items() if count}
 
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
@@ -138,6 +148,27 @@ class Engine:
         """Step over a log entry that is no event: it moves the clock, and deadlines may pass. Raises PositionGap."""
         self._move(position, received)
         return self._delivered()
+
+    def advance(self, to: Micros) -> list[Firing]:
+        """Let the clock run on to a moment without an entry, as if the plane kept ticking. Deadlines before it pass.
+
+        For backtests and questions about a moment: a log that is decided on moves the clock by its entries alone.
+        """
+        core = self._core
+        core.depth = 0
+        core.firings = []
+        while (deadline := core.timers.next_deadline) is not None and deadline < to:
+            core.now = max(core.now, deadline + 1)
+            core.gaps.run_on(core.now)
+            self._pass_deadlines(core.now)
+        core.now = max(core.now, to)
+        core.gaps.run_on(core.now)
+        return self._delivered()
+
+    def explain_key(self, name: str, key: Key, workspace: str = DEFAULT_WORKSPACE) -> dict[str, Any] | None:
+        """Say how a key of an automation stands now: JSON-ready, `summary` in words. None when it does not run."""
+        number = self._running.get((workspace, name))
+        return None if number is None else self._rules[number].explain_key(key)
 
     def apply(
         self,

@@ -25,6 +25,11 @@ class Gaps:
             self._gaps.append((self._last_tick, clock))
         self._last_tick = clock
 
+    def run_on(self, clock: Micros) -> None:
+        """Take the plane for awake until then; only for a clock that is moved on without ticks."""
+        if self._last_tick is not None:
+            self._last_tick = max(self._last_tick, clock)
+
     def within(self, start: Micros, end: Micros, now: Micros) -> list[tuple[Micros, Micros]]:
         """List the holes that overlap the window, oldest first; one that lasts until `now` is among them."""
         found = [gap for gap in self._gaps if gap[0] < end and gap[1] > start]

@@ -101,6 +101,17 @@ class Rule:
         """Tell the trigger that a run it watches has finished."""
         self._trigger.on_finished(token)
 
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        """Say how a key stands, and what of the rule itself may have kept it from firing."""
+        cooldown, last = self.automation.trigger.cooldown, self._fired.get(key)
+        until = last + cooldown if cooldown and last is not None else 0
+        return {
+            **self._trigger.explain_key(key),
+            "cooldown_until": iso(until) if until > self._core.now else None,
+            "keys_refused": self.keys_refused,
+            "loops_stopped": self.loops_stopped,
+        }
+
     def set_timer(self, deadline: Micros, token: Any) -> int:
         """Ask to be told once the clock has passed the deadline."""
         return self._core.timers.set(deadline, self.number, token)

@@ -18,7 +18,7 @@ from airside.events import vocabulary
 from airside.events.wire import Micros
 from airside.triggers import durations, keys, matching
 from airside.triggers.durations import DAY, Duration
-from airside.triggers.entry import Entry, EventRef
+from airside.triggers.entry import Entry, EventRef, iso
 from airside.triggers.filters import Filter
 from airside.triggers.firing import Verdict
 from airside.triggers.keys import Key
@@ -215,6 +215,25 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
                 resolves=breach.id,
             )
         )
+
+    def explain_window(
+        self, key: Key, window: tuple[Micros, Micros, Micros] | None, none_open: str, opened_by: EventRef | None = None
+    ) -> dict[str, Any]:
+        """Say how a key stands. `window` is its start, deadline and the moment of the verdict."""
+        what, breach = name_filter(self.spec.absence), self.breaches.get(key)
+        shown: dict[str, Any] = {"window": None, "breach": None}
+        summary = none_open
+        if breach is not None:
+            shown["breach"] = {"firing": breach.id, "due": iso(breach.due), "decided": iso(breach.decided)}
+            summary = f"it fired for the deadline {iso(breach.due)} and no {what} has come since"
+        if window is not None:
+            start, due, verdict = window
+            shown["window"] = {"start": iso(start), "due": iso(due), "verdict": iso(verdict)}
+            if opened_by is not None:
+                shown["window"]["opened_by"] = opened_by.to_dict()
+            summary = f"a window is open since {iso(start)}; {what} may still come until {iso(due)}"
+            summary += f", and the verdict falls once the log's clock is past {iso(verdict)}"
+        return {"summary": summary, **shown}
 
     def save_breaches(self) -> Any:
         """Give the shared state as plain values."""

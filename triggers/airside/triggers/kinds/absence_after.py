@@ -130,6 +130,14 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             self.host.cancel_timer(window.timer)
         self.breaches.pop(token, None)
 
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        window = self._windows.get(key)
+        opens, closes = name_filter(self.spec.after), name_filter(self.spec.absence)
+        none_open = f"no window is open: no {opens} opened one, or {closes} came in time and closed it"
+        if window is None:
+            return self.explain_window(key, None, none_open)
+        return self.explain_window(key, (window.opened, window.due, window.verdict), none_open, window.anchor)
+
     def save(self) -> Any:
         windows = [[key, msgspec.to_builtins(window)] for key, window in self._windows.items()]
         return [self.save_breaches(), windows]

@@ -19,10 +19,11 @@ from airside.events.wire import Micros
 from airside.triggers import matching
 from airside.triggers.calendars import Calendar, Slots, longest_gap
 from airside.triggers.durations import MAX_DURATION
-from airside.triggers.entry import Entry, EventRef
+from airside.triggers.entry import Entry, EventRef, iso
 from airside.triggers.index import Subscription
 from airside.triggers.keys import Key
 from airside.triggers.kinds import absence, base
+from airside.triggers.phrases import name_filter
 
 
 class BySpec(absence.AbsenceSpec):
@@ -165,6 +166,24 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
     def on_finished(self, token: Any) -> None:
         self._keys.pop(token, None)
         self.breaches.pop(token, None)
+
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        state = self._keys.get(key)
+        if state is None:
+            none_open = f"the key is not expected yet: its first {name_filter(self.spec.absence)} arms it"
+            return self.explain_window(key, None, none_open)
+        windows = [
+            {"slot": each.slot, "due": iso(each.due), "met": each.due in state.met}
+            for each in self._windows
+            if each.due >= self.host.created
+        ]
+        waiting = next((each for each in self._windows if each.due not in state.met), None)
+        open_window = (waiting.start, waiting.due, waiting.verdict) if waiting else None
+        slots = ", ".join(str(each["slot"]) for each in windows if each["met"])
+        return {
+            **self.explain_window(key, open_window, f"met for {slots}; no other deadline is near"),
+            "slots": windows,
+        }
 
     def save(self) -> Any:
         return [

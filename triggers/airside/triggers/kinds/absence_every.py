@@ -17,6 +17,7 @@ from airside.triggers.entry import Entry, EventRef
 from airside.triggers.index import Subscription
 from airside.triggers.keys import Key
 from airside.triggers.kinds import absence, base
+from airside.triggers.phrases import name_filter
 
 
 class EverySpec(absence.AbsenceSpec):
@@ -131,6 +132,13 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         if window:
             self.host.cancel_timer(window.timer)
         self.breaches.pop(token, None)
+
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        window = self._windows.get(key)
+        none_open = f"no window is open: the first {name_filter(self.spec.absence)} opens one"
+        if window is None:
+            return self.explain_window(key, None, none_open)
+        return self.explain_window(key, (window.start, window.due, window.verdict), none_open, window.last)
 
     def save(self) -> Any:
         windows = [[key, msgspec.to_builtins(window)] for key, window in self._windows.items()]

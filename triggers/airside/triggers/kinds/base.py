@@ -118,6 +118,12 @@ class RunningTrigger(ABC, Generic[SpecT]):
     def on_finished(self, token: Any) -> None:  # only for those that watch runs
         """Close what belongs to a finished run, for good."""
 
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        """Say how a key stands now: JSON-ready, `summary` in words. Kinds say what they count; this only looks."""
+        kept = _kept_for(key, self.save())
+        words = "something" if kept else "nothing"
+        return {"summary": f"{words} is kept for this key", "state": kept}
+
     @abstractmethod
     def save(self) -> Any:
         """Give the state as values that JSON can hold."""
@@ -191,6 +197,20 @@ class SeenIds:
         """Take on a saved state."""
         self._queue = deque((clock, event_id) for clock, event_id in state)
         self._ids = {event_id for _, event_id in self._queue}
+
+
+def _kept_for(key: Key, state: Any) -> list[Any]:
+    """Find, in a saved state, the lists that begin with the key."""
+    found: list[Any] = []
+    pending = [state]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list | tuple):
+            if len(value) > 1 and isinstance(value[0], list | tuple) and tuple(value[0]) == key:
+                found.append(list(value[1:]))
+            else:
+                pending += value
+    return found
 
 
 def as_key(value: Any) -> Key:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from airside.events.wire import Micros
 from airside.triggers import durations, keys, matching
 from airside.triggers.durations import Duration
-from airside.triggers.entry import Entry, EventRef
+from airside.triggers.entry import Entry, EventRef, iso
 from airside.triggers.filters import Filter
 from airside.triggers.firing import MAX_EVENTS, Verdict
 from airside.triggers.index import Subscription
@@ -105,6 +105,25 @@ class Match(base.RunningTrigger[MatchSpec]):
                 clause=clause,
             )
         )
+
+    def explain_key(self, key: Key) -> dict[str, Any]:
+        spec, now = self.spec, self.host.now
+        window = [(clock, ref) for clock, ref in self._windows.get(key, ()) if now - clock < self._within]
+        what, missing = name_filter(spec.match), spec.count - len(window)
+        leaves = iso(window[0][0] + self._within) if window else None
+        summary = f"fires on each {what}; none is waiting"
+        if spec.count > 1:
+            within = durations.show(self._within)
+            summary = f"{len(window)} of {spec.count} {what} in the last {within}; {missing} more needed"
+            summary += f" before {leaves}, when the oldest leaves the window" if leaves else ""
+        return {
+            "summary": summary,
+            "counted": len(window),
+            "needed": spec.count,
+            "missing": missing,
+            "oldest_leaves": leaves,
+            "events": [ref.to_dict() for _, ref in window[-MAX_EVENTS:]],
+        }
 
     def save(self) -> Any:
         return [self.seen.save(), [[key, list(window)] for key, window in self._windows.items()]]
