@@ -237,7 +237,19 @@ def test_predicates_that_mean_nothing_are_refused(predicate):
 
 @pytest.mark.parametrize(
     "path",
-    ["rows", "$..rows", "$.a[?(@.b)]", "$.a.`len`", "$.a|$.b", "$.", "$.a[", "$.a where $.b", "$" + ".a" * 300, ""],
+    [
+        "rows",
+        "$..rows",
+        "$.a[?(@.b)]",
+        "$.a.`len`",
+        "$.a|$.b",
+        "$.",
+        "$.a[",
+        "$.a where $.b",
+        "$" + ".a" * 300,
+        "$.a[::0]",
+        "",
+    ],
 )
 def test_paths_that_could_hang_or_are_none_are_refused(path):
     with pytest.raises(ValueError, match="JSONPath"):
@@ -278,3 +290,13 @@ def test_patterns_made_to_hang_do_not(predicate):
 )
 def test_globs(pattern, text, expected):
     assert compile_glob(pattern)(text) is expected
+
+
+@pytest.mark.parametrize("regex", ["((a{100}){100}){100}", "(?=a)", "a**"])
+def test_expressions_that_re2_does_not_take_are_refused_before_they_run(regex):
+    with pytest.raises(ValidationError, match="RE2"):
+        Filter.model_validate({"where": {"$.x": {"matches": regex}}})
+
+
+def test_the_longest_glob_can_be_compiled():
+    Filter.model_validate({"type": "x", "source": "?*" * 500})

@@ -74,7 +74,19 @@ def test_a_key_in_a_sentence():
 
 
 @pytest.mark.parametrize(
-    "part", ["resource", "resource.colour", "related.id", "related..id", "related.flow", "payload.x", "", "$..x", "id"]
+    "part",
+    [
+        "resource",
+        "resource.colour",
+        "related.id",
+        "related..id",
+        "related.flow",
+        "payload.x",
+        "related.a.b.id",
+        "",
+        "$..x",
+        "id",
+    ],
 )
 def test_parts_that_are_none(part):
     with pytest.raises(ValidationError):

@@ -54,7 +54,7 @@ def _operands(predicate: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 TypePattern = Annotated[str, AfterValidator(_type_pattern)]
-Glob = Annotated[str, AfterValidator(globs.check_pattern)]
+Glob = Annotated[str, AfterValidator(globs.check_glob)]
 Globs: TypeAlias = OneOrMore[Glob]
 JsonPath = Annotated[str, AfterValidator(_path)]
 Operator: TypeAlias = Literal[

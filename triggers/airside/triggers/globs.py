@@ -35,30 +35,36 @@ def compile_glob(pattern: str) -> TextTest:
             suffix = pattern[1:]
             return lambda text: text.endswith(suffix)
     source = "".join(".*" if char == "*" else "." if char == "?" else re2.escape(char) for char in pattern)
-    compiled = re2.compile(source, _DOT_ALL)
+    compiled = _compiled(source, _DOT_ALL)
     return lambda text: compiled.fullmatch(text) is not None
 
 
 def compile_regex(pattern: str) -> TextTest:
     """Turn an RE2 expression into a test that finds it anywhere in a text. Raises ValueError."""
-    compiled = _regex(pattern)
+    compiled = _compiled(pattern, _QUIET)
     return lambda text: compiled.search(text) is not None
 
 
-def _regex(pattern: str) -> Any:
+def _compiled(source: str, options: Any) -> Any:
     try:
-        return re2.compile(pattern, _QUIET)
+        return re2.compile(source, options)
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        raise ValueError(f"not a regular expression that RE2 knows: {reason}") from None
+        raise ValueError(f"not a regular expression that RE2 takes: {reason}") from None
 
 
-def check_pattern(pattern: str) -> str:
-    """Refuse patterns that are empty or far too long. Raises ValueError."""
+def check_length(pattern: str) -> str:
+    """Refuse a pattern that is empty or far too long. Raises ValueError."""
     if not pattern.removeprefix("!"):
         raise ValueError("must not be empty")
     if len(pattern) > MAX_PATTERN_CHARS:
         raise ValueError(f"must be at most {MAX_PATTERN_CHARS:,} characters")
+    return pattern
+
+
+def check_glob(pattern: str) -> str:
+    """Refuse a glob that could not be compiled. Raises ValueError."""
+    compile_glob(check_length(pattern).removeprefix("!"))
     return pattern
 
 

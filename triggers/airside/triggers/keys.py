@@ -104,7 +104,7 @@ def _compile_part(part: str) -> KeyPart:
     if owner == "resource" and not label:
         return lambda entry: str(getattr(entry.event.resource, field))
     role = (head if label else owner).removeprefix("related.")
-    if not role or role == (head if label else owner):
+    if not role or "." in role or role == (head if label else owner):
         raise ValueError(_RULE)
     return _related_part(role, field, label)
 

@@ -56,6 +56,8 @@ def _steps(node: Any) -> Iterator[Any]:
     for step in reversed(pending):
         if type(step) not in (jsonpath.Fields, jsonpath.Index, jsonpath.Slice, jsonpath.Wildcard):
             raise ValueError(f"`{step}` is not taken in a JSONPath: {_KNOWN}")
+        if type(step) is jsonpath.Slice and step.step == 0:
+            raise ValueError("a slice in a JSONPath cannot have the step 0")
         yield step
 
 

@@ -72,7 +72,7 @@ def _on_text(compile_pattern: Callable[[str], globs.TextTest]) -> Callable[[Any]
     def build(operand: Any) -> Test:
         if not isinstance(operand, str):
             raise ValueError("must be text")
-        test = compile_pattern(globs.check_pattern(operand))
+        test = compile_pattern(globs.check_length(operand))
         return lambda value: type(value) is str and test(value)
 
     return build
