@@ -68,3 +68,12 @@ async def test_the_description_shows_every_path(api: httpx.AsyncClient) -> None:
     text = (await api.get("/docs")).text
     for _, path in ROLES:
         assert path in text
+
+
+async def test_the_nats_channels_are_described_and_name_no_server_of_ours(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/asyncapi.json")
+    document = answer.json()
+    assert document["asyncapi"] == "3.0.0"
+    addresses = {channel["address"].partition(".")[0] for channel in document["channels"].values()}
+    assert addresses == {"ev", "ctl", "fire", "act", "dead"}
+    assert "airside:" not in answer.text

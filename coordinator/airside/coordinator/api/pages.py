@@ -14,6 +14,7 @@ import orjson
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
+from airside.coordinator import channels
 from airside.coordinator.api.routing import router
 
 routes = router("pages")
@@ -33,6 +34,7 @@ details { margin: .3rem 0; } :focus-visible { outline: 2px solid currentColor; o
 _LINKS: Final = (
     ("/docs", "the HTTP API, described"),
     ("/openapi.json", "the same for programs (OpenAPI)"),
+    ("/asyncapi.json", "the channels on NATS, for programs (AsyncAPI)"),
     ("/api/status", "where log, views and engine stand"),
     ("/api/events?limit=20", "the last events"),
     ("/api/automations", "the automations"),
@@ -58,6 +60,12 @@ async def docs(request: Request) -> Response:
 async def openapi(request: Request) -> Response:
     """Give the OpenAPI document."""
     return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
+
+
+@routes.get("/asyncapi.json", summary="Describe the NATS channels for programs")
+async def asyncapi() -> Response:
+    """Give the AsyncAPI document of all channels."""
+    return Response(channels.document(), media_type="application/json")
 
 
 @routes.get("/assets/plain.css", summary="Give the stylesheet of the plain pages")

@@ -50,6 +50,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("HEAD", "/ready"): _ANY,
     ("GET", "/metrics"): _READ,
     ("GET", "/openapi.json"): _READ,
+    ("GET", "/asyncapi.json"): _READ,
     ("GET", "/docs"): _READ,
     ("GET", "/assets/plain.css"): _READ,
     ("GET", "/"): _READ,
