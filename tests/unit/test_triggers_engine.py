@@ -245,7 +245,7 @@ def test_what_was_saved_knows_rules_clock_and_position():
     "spoil",
     [
         lambda data: data[:-1],
-        lambda data: data.replace(b"airside-engine 1 ", b"airside-engine 999 "),
+        lambda data: data.replace(b"airside-engine ", b"airside-engine 9"),
         lambda data: data.replace(b"run://3", b"run://4"),
         lambda data: b"",
         lambda data: b"{}",

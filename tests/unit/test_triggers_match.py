@@ -108,7 +108,7 @@ def test_rules_that_set_each_other_off_come_to_an_end():
         about = f"automation://{firing.automation}"
         parts = {"id": firing.id, "subject": "fire.default.x.y"}
         firings = line.event(rounds, "automation.triggered", about, **parts)
-    assert rounds == 8
+    assert rounds == 9
     assert sum(line.engine.loops_stopped.values()) == 1
 
 

@@ -1,12 +1,12 @@
 """One automation at work: its trigger's state, and how the trigger's verdicts become firings."""
 
-from collections import OrderedDict
 from typing import Any, Final
 
 import orjson
 
 from airside.events.wire import Micros
 from airside.triggers import keys, kinds
+from airside.triggers.cooldown import Cooldown
 from airside.triggers.entry import Entry, iso
 from airside.triggers.firing import Firing, Outcome, Verdict, firing_id
 from airside.triggers.gaps import Gaps
@@ -18,7 +18,7 @@ from airside.triggers.runs import Runs
 from airside.triggers.timers import Timers
 
 MAX_KEYS: Final = 1_000_000  # per rule, about 400 MB of windows
-MAX_DEPTH: Final = 8  # firings that led to firings: rules that set each other off stop here
+MAX_DEPTH: Final = 9  # firings that led to firings; whoever acts on them stops at 8 and says so on the log
 
 
 class Core:
@@ -49,8 +49,9 @@ class Rule:
         self.created: Micros = core.now
         self.created_position = position
         self.keys_refused = 0
+        self.keys_dropped = 0
         self.loops_stopped = 0
-        self._fired: OrderedDict[Key, Micros] = OrderedDict()
+        self._cooldown = Cooldown()
         self._own_id = f"automation://{automation.name}"
         self._trigger: RunningTrigger[Any] = kinds.kind_of(automation.trigger).running(automation.trigger, self)
 
@@ -103,12 +104,13 @@ class Rule:
 
     def explain_key(self, key: Key) -> dict[str, Any]:
         """Say how a key stands, and what of the rule itself may have kept it from firing."""
-        cooldown, last = self.automation.trigger.cooldown, self._fired.get(key)
+        cooldown, last = self.automation.trigger.cooldown, self._cooldown.last(key)
         until = last + cooldown if cooldown and last is not None else 0
         return {
             **self._trigger.explain_key(key),
             "cooldown_until": iso(until) if until > self._core.now else None,
             "keys_refused": self.keys_refused,
+            "keys_dropped": self.keys_dropped,
             "loops_stopped": self.loops_stopped,
         }
 
@@ -136,10 +138,14 @@ class Rule:
         """Note that a key was not taken because there are too many."""
         self.keys_refused += 1
 
+    def drop_key(self) -> None:
+        """Note that the oldest key was dropped to make room for another."""
+        self.keys_dropped += 1
+
     def trigger(self, verdict: Verdict) -> str | None:
         """Make a firing of a verdict, unless the cooldown or a loop forbids it. Gives its id."""
         cooldown = self.automation.trigger.cooldown
-        if cooldown and not self._cooled_down(verdict, cooldown):
+        if cooldown and not self._cooldown.allows(verdict.key, verdict.time, cooldown):
             return None
         if self._core.depth >= MAX_DEPTH:
             self.loops_stopped += 1
@@ -152,17 +158,6 @@ class Rule:
     def resolve(self, verdict: Verdict) -> None:
         """Make the firing that says an earlier one no longer holds."""
         self._core.firings.append(self._firing(firing_id(verdict.resolves, "resolved"), "resolved", verdict))
-
-    def _cooled_down(self, verdict: Verdict, cooldown: Micros) -> bool:
-        fired = self._fired
-        while fired and verdict.time - next(iter(fired.values())) >= cooldown:
-            fired.popitem(last=False)
-        last = fired.get(verdict.key)
-        if last is not None and verdict.time - last < cooldown:
-            return False
-        fired[verdict.key] = verdict.time
-        fired.move_to_end(verdict.key)
-        return True
 
     def _firing(self, identity: str, outcome: Outcome, verdict: Verdict) -> Firing:
         automation = self.automation
@@ -201,8 +196,8 @@ class Rule:
             "revision": self.revision,
             "created": self.created,
             "created_position": self.created_position,
-            "refused": [self.keys_refused, self.loops_stopped],
-            "fired": list(self._fired.items()),
+            "refused": [self.keys_refused, self.keys_dropped, self.loops_stopped],
+            "fired": self._cooldown.save(),
             "trigger": self._trigger.save(),
         }
 
@@ -219,8 +214,8 @@ class Rule:
             position=state["created_position"],
         )
         rule.created = state["created"]
-        rule.keys_refused, rule.loops_stopped = state["refused"]
-        rule._fired = OrderedDict((tuple(key), time) for key, time in state["fired"])
+        rule.keys_refused, rule.keys_dropped, rule.loops_stopped = state["refused"]
+        rule._cooldown.load(state["fired"])
         rule._trigger.load(state["trigger"])
         return rule
 

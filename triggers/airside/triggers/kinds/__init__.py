@@ -1,6 +1,6 @@
 """The kinds of triggers. A new kind is a new module here, imported below so that it registers itself."""
 
-from airside.triggers.kinds import absence_after, absence_by, absence_every, match
+from airside.triggers.kinds import absence_after, absence_by, absence_every, conditions, match, sequence
 from airside.triggers.kinds.base import (
     Host,
     RunningTrigger,
@@ -10,8 +10,10 @@ from airside.triggers.kinds.base import (
     kinds,
     register,
 )
+from airside.triggers.kinds.written import AnyTrigger
 
 __all__ = [
+    "AnyTrigger",
     "Host",
     "RunningTrigger",
     "TriggerKind",
@@ -19,8 +21,10 @@ __all__ = [
     "absence_after",
     "absence_by",
     "absence_every",
+    "conditions",
     "kind_of",
     "kinds",
     "match",
     "register",
+    "sequence",
 ]

@@ -93,6 +93,19 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         if self._run_part is not None:
             self.host.watch_run(key[self._run_part], key)
 
+    def forget(self, key: Key) -> None:
+        self.drop_window(key)
+        self.breaches.pop(key, None)
+        self.unwatch(key)
+
+    def on_finished(self, token: Any) -> None:
+        self.drop_window(token)
+        self.breaches.pop(token, None)
+
+    @abstractmethod
+    def drop_window(self, key: Key) -> None:
+        """Close what is open for the key, if anything."""
+
     def settle(self, key: Key) -> None:
         """Take that back once neither a window nor a breach of the key is left."""
         if self._run_part is not None and key not in self.breaches and not self.has_window(key):
@@ -164,7 +177,7 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
     def _remember(self, key: Key, breach: Breach) -> None:
         self.breaches[key] = breach
         self.breaches.move_to_end(key)
-        while len(self.breaches) > self.host.max_keys or self._is_old(next(iter(self.breaches.values()))):
+        while len(self.breaches) > self.most_keys or self._is_old(next(iter(self.breaches.values()))):
             oldest, _ = self.breaches.popitem(last=False)
             self.settle(oldest)
         self.watch(key)

@@ -83,12 +83,12 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             if self.spec.rearm == "keep":
                 return
             self.host.cancel_timer(window.timer)
-        elif len(self._windows) >= self.host.max_keys:
-            self.host.refuse_key()
+        elif not self.has_room(self._windows):
             return
         start, anchor = self.moment(entry)
         due = start + self.spec.within
         verdict = self.verdict_at(due, entry.clock)
+        self._windows.pop(key, None)  # keys stand in the order in which they were last touched
         self._windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
         self.watch(key)
 
@@ -124,11 +124,10 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             self.resolve(token, *window.late)
         self.settle(token)
 
-    def on_finished(self, token: Any) -> None:
-        window = self._windows.pop(token, None)
+    def drop_window(self, key: Key) -> None:
+        window = self._windows.pop(key, None)
         if window:
             self.host.cancel_timer(window.timer)
-        self.breaches.pop(token, None)
 
     def explain_key(self, key: Key) -> dict[str, Any]:
         window = self._windows.get(key)

@@ -100,18 +100,19 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         moment, ref = self.moment(entry)
         self._extend(entry.clock, max(moment, entry.clock))
         self.resolve(key, moment, entry.clock, ref)
-        state = self._keys.get(key)
+        state = self._keys.pop(key, None)
         if state is None:
             self._arm_key(key, moment)
-        elif self.spec.time == "occurred":
+            return
+        self._keys[key] = state  # keys stand in the order in which they were last touched
+        if self.spec.time == "occurred":
             self._note_occurred(state, moment, entry.clock, ref)
         else:
             self._note(state, moment)
 
     def _arm_key(self, key: Key, moment: Micros) -> None:
         """Begin to expect a key, from the deadline after the one its first event belongs to."""
-        if len(self._keys) >= self.host.max_keys:
-            self.host.refuse_key()
+        if not self.has_room(self._keys):
             return
         self._keys[key] = _KeyState([window.due for window in self._windows if window.opened <= moment], {})
         self.watch(key)
@@ -163,9 +164,8 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             how="",
         )
 
-    def on_finished(self, token: Any) -> None:
-        self._keys.pop(token, None)
-        self.breaches.pop(token, None)
+    def drop_window(self, key: Key) -> None:
+        self._keys.pop(key, None)
 
     def explain_key(self, key: Key) -> dict[str, Any]:
         state = self._keys.get(key)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from airside.events.wire import Micros
 from airside.triggers import durations, matching
@@ -28,11 +28,11 @@ class EverySpec(absence.AbsenceSpec):
         "event", description="whether the first event or the rule's creation opens the first window"
     )
 
-    @model_validator(mode="after")
-    def _armed_by_one(self) -> "EverySpec":
-        if self.armed_by == "rule" and self.for_each:
-            raise ValueError("`armed_by: rule` cannot know the keys of `for_each`; leave one of them out")
-        return self
+    @property
+    def needs_no_keys(self) -> str:
+        if self.armed_by == "rule":
+            return "`armed_by: rule` cannot know the keys of `for_each`; leave one of them out"
+        return ""
 
 
 class _Window(msgspec.Struct, array_like=True):
@@ -80,8 +80,7 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         moment, ref = self.moment(entry)
         window = self._windows.get(key)
         if window is None:
-            if len(self._windows) >= self.host.max_keys:
-                self.host.refuse_key()
+            if not self.has_room(self._windows):
                 return
         elif self.spec.time == "occurred" and moment > window.due:
             # too late for this window, whose verdict is still to come: it begins the next one then
@@ -101,6 +100,7 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         due = start + self.spec.every
         verdict = self.verdict_at(due, clock)
         timer = self.host.set_timer(verdict, key)
+        self._windows.pop(key, None)  # keys stand in the order in which they were last touched
         self._windows[key] = _Window(anchor, last, start, due, verdict, timer)
         self.watch(key)
 
@@ -127,11 +127,10 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
             self._start(token, ref.id, ref, moment, clock)
         self.settle(token)
 
-    def on_finished(self, token: Any) -> None:
-        window = self._windows.pop(token, None)
+    def drop_window(self, key: Key) -> None:
+        window = self._windows.pop(key, None)
         if window:
             self.host.cancel_timer(window.timer)
-        self.breaches.pop(token, None)
 
     def explain_key(self, key: Key) -> dict[str, Any]:
         window = self._windows.get(key)

@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from airside.events.wire import Micros
 from airside.triggers.durations import HOUR, Duration
@@ -33,6 +33,35 @@ class TriggerSpec(Strict):
 
     for_each: ForEach = Field((), description="a window for each value of these: `resource.id`, `$.table` …")
     cooldown: Duration | None = Field(None, description="at most one firing per key in this time")
+    max_keys: int | None = Field(None, ge=1, le=1_000_000, description="how many keys are kept at once")
+    on_max_keys: Literal["refuse", "drop_oldest"] = Field(
+        "refuse", description="what to do with one key too many: not count it, or forget the key untouched for longest"
+    )
+
+    @property
+    def needs_no_keys(self) -> str:
+        """Say, for a trigger that cannot have keys as it is written, why not; else nothing."""
+        return ""
+
+    def inherit(self, parent: "TriggerSpec") -> Self:
+        """Give the trigger as it works inside another: with that one's keys, unless it has its own.
+
+        Raises ValueError when its keys do not fit.
+        """
+        if self.for_each and not set(parent.for_each) <= set(self.for_each):
+            raise ValueError(f"its `for_each` must name all that the outer one names: {', '.join(parent.for_each)}")
+        if parent.for_each and self.needs_no_keys:
+            raise ValueError(self.needs_no_keys)
+        changes: dict[str, Any] = {"for_each": self.for_each or parent.for_each}
+        if self.max_keys is None:
+            changes |= {"max_keys": parent.max_keys, "on_max_keys": parent.on_max_keys}
+        return self.model_copy(update=changes)
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> Self:
+        if self.for_each and self.needs_no_keys:
+            raise ValueError(self.needs_no_keys)
+        return self
 
 
 class Host(Protocol):
@@ -82,6 +111,9 @@ class Host(Protocol):
     def refuse_key(self) -> None:
         """Note that a key was not taken because there are too many."""
 
+    def drop_key(self) -> None:
+        """Note that the oldest key was dropped to make room for another."""
+
 
 SpecT = TypeVar("SpecT", bound=TriggerSpec)
 
@@ -97,6 +129,22 @@ class RunningTrigger(ABC, Generic[SpecT]):
         self.host = host
         self.key_of = compile_key(spec.for_each)
         self.seen = SeenIds(self.reach() + DEDUPE_MARGIN)
+        self.most_keys = min(spec.max_keys or host.max_keys, host.max_keys)
+
+    def has_room(self, keys: Mapping[Key, Any]) -> bool:
+        """Tell whether one key more may be taken into a mapping whose first key is untouched for longest."""
+        if len(keys) < self.most_keys:
+            return True
+        if self.spec.on_max_keys == "refuse":
+            self.host.refuse_key()
+            return False
+        self.forget(next(iter(keys)))
+        self.host.drop_key()
+        return True
+
+    @abstractmethod
+    def forget(self, key: Key) -> None:
+        """Drop a key with all that belongs to it."""
 
     @abstractmethod
     def reach(self) -> Micros:

@@ -60,9 +60,9 @@ class Match(base.RunningTrigger[MatchSpec]):
             self._fire(key, deque([(entry.clock, entry.ref())]))
             return
         window = self._windows.pop(key, None)
+        self._drop_idle(entry.clock)
         if window is None:
-            if not self._has_room(entry.clock):
-                self.host.refuse_key()
+            if not self.has_room(self._windows):
                 return
             window = deque()
         while window and entry.clock - window[0][0] >= self._within:
@@ -73,14 +73,16 @@ class Match(base.RunningTrigger[MatchSpec]):
         else:
             self._windows[key] = window
 
-    def _has_room(self, now: Micros) -> bool:
+    def _drop_idle(self, now: Micros) -> None:
         """Drop keys whose windows have run out, those untouched for longest first."""
-        while len(self._windows) >= self.host.max_keys:
+        while self._windows:
             oldest = next(iter(self._windows))
             if now - self._windows[oldest][-1][0] < self._within:
-                return False
+                return
             del self._windows[oldest]
-        return True
+
+    def forget(self, key: Key) -> None:
+        del self._windows[key]
 
     def _fire(self, key: Key, window: deque[tuple[Micros, EventRef]]) -> None:
         spec, start, end = self.spec, window[0][0], window[-1][0]
