@@ -5,6 +5,7 @@ fields may be templates, which are checked where they are compiled.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, create_model
@@ -23,6 +24,10 @@ class Action(Strict):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the action as a firing carries it: `kind` and the parameters side by side."""
+        return dict(self._as_dict)
+
+    @cached_property
+    def _as_dict(self) -> dict[str, Any]:
         parameters = getattr(self, self.kind)
         return {"kind": self.kind, **parameters.model_dump(mode="json", exclude_none=True)}
 

@@ -1,5 +1,6 @@
 """One log entry as the rules see it: the record, the engine's clock at it, the payload decoded at most once."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ OCCURRED_PAST: Micros = 30 * 86_400 * 1_000_000  # an own time further back is t
 OCCURRED_AHEAD: Micros = 5 * 60 * 1_000_000  # clocks of producers run ahead by minutes, not more
 
 
+@lru_cache(maxsize=4_096)  # a firing names the same few moments several times
 def iso(moment: Micros) -> str:
     """Write a moment as ISO 8601 in UTC with microseconds."""
     return from_micros(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -37,5 +37,7 @@ def span(start: Micros, end: Micros, timezone: str = "UTC") -> str:
 
 def _moment(micros: Micros, timezone: str) -> str:
     local = from_micros(micros).astimezone(zone(timezone))
-    clock = local.strftime("%H:%M:%S") if local.second or local.microsecond else local.strftime("%H:%M")
+    clock = f"{local.hour:02}:{local.minute:02}"
+    if local.second or local.microsecond:
+        clock += f":{local.second:02}"
     return f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {clock}"
