@@ -1,0 +1,67 @@
+"""Reading an export of the log: lines of JSON, each an event with its `position` and `received`."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from airside.events import vocabulary
+from airside.events.exceptions import AirsideError
+from airside.events.wire import Record, WireEvent, to_micros
+
+_FIRINGS: Final = frozenset({vocabulary.AUTOMATION_TRIGGERED, vocabulary.AUTOMATION_RESOLVED})
+_HINT: Final = "each line is an event with `position` and `received`, as `airside events export` writes it"
+
+
+class NotAnExport(AirsideError):
+    """A line is no exported event. `line` counts from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(f"line {line:,}: {reason}; {_HINT}")
+
+
+class ExportedEvent(WireEvent, frozen=True, gc=False, kw_only=True):
+    """An event with its place on the log, as one line of an export says it."""
+
+    position: Annotated[int, msgspec.Meta(ge=1)]
+    received: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+_decode = msgspec.json.Decoder(ExportedEvent).decode
+
+
+def read(lines: Iterable[bytes | str]) -> Iterator[Record]:
+    """Read the lines of an export, empty ones aside. Raises NotAnExport at the first that is none, or out of order."""
+    last = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            event = _decode(line)
+            if isinstance(line, bytes):
+                line.decode()  # msgspec does not look at the UTF-8 of the raw payload
+            received = to_micros(event.received)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+            raise NotAnExport(number, str(error)) from None
+        if event.position <= last:
+            raise NotAnExport(number, f"position {event.position} stands behind {last}: positions must rise")
+        last = event.position
+        if not (event.id and event.type and event.resource.id):
+            raise NotAnExport(number, "id, type and resource.id must not be empty")
+        if bytes(memoryview(event.payload)[:1]) != b"{":
+            raise NotAnExport(number, "payload: must be a JSON object")
+        yield Record(event.position, received, subject_of(event), event)
+
+
+def subject_of(event: WireEvent) -> str:
+    """Name a subject of the kind that the event came by: types that only the plane writes came from the plane.
+
+    Exports do not carry subjects. What an `emit` action wrote cannot be told from a posted event.
+    """
+    if not vocabulary.is_reserved(event.type):
+        return "ev."
+    if event.type in _FIRINGS:
+        return "fire."
+    return "act." if event.type.startswith("action.") else "ctl."

@@ -1,0 +1,109 @@
+"""When would these rules have fired? The engine that decides live, on rules that are given and a part of a log.
+
+The rules begin at the first entry, with empty windows, and stay as they are: what the log says of automations does not
+change them. After the last entry the clock can run on, as if nothing more had happened.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from airside.events import vocabulary
+from airside.events.exceptions import AirsideError
+from airside.events.model import DEFAULT_WORKSPACE
+from airside.events.wire import Micros, Record
+from airside.triggers.engine import Engine
+from airside.triggers.firing import Firing
+from airside.triggers.model import Automation
+
+_FIRST_REVISION: Final = 1
+
+
+class OtherWorkspace(AirsideError):
+    """The entries are of more than one workspace; export and test each alone."""
+
+
+class Backtest:
+    """Folds entries for given automations.
+
+    Args:
+        automations: the rules; those that are switched off stay so.
+        revisions: the revision that each would be, by name; 1 unless given.
+        until: where the clock ends. Entries later than this are not folded; after the last one it runs on to there.
+    """
+
+    def __init__(
+        self,
+        automations: Sequence[Automation],
+        *,
+        revisions: Mapping[str, int] | None = None,
+        until: Micros | None = None,
+    ) -> None:
+        self._automations = automations
+        self._revisions = revisions or {}
+        self._until = until
+        self._engine = Engine(control=False, gaps_allowed=True)
+        self.workspace = DEFAULT_WORKSPACE
+        #: Entries folded, ticks among them.
+        self.entries = 0
+        self.ticks = 0
+        self.began: Micros | None = None
+        #: Whether entries beyond `until` were left out.
+        self.cut_short = False
+
+    @property
+    def now(self) -> Micros:
+        """Where the clock stands."""
+        return self._engine.now
+
+    @property
+    def position(self) -> int:
+        """The last position that was folded, 0 before the first."""
+        return self._engine.position
+
+    def run(self, records: Iterable[Record]) -> Iterator[Firing]:
+        """Give the firings that the entries and then the clock decide, in order. Raises PositionGap, OtherWorkspace."""
+        for record in records:
+            if self.cut_short:
+                break
+            yield from self.step(record)
+        yield from self.finish()
+
+    def step(self, record: Record) -> list[Firing]:
+        """Fold one entry, unless the clock is at its end: then `cut_short` is set."""
+        if self._until is not None and record.received > self._until:
+            self.cut_short = True
+            return []
+        if self.began is None:
+            self._begin(record)
+        if record.event.workspace != self.workspace:
+            raise OtherWorkspace(
+                f"position {record.position} is of the workspace `{record.event.workspace}`, what came before of"
+                f" `{self.workspace}`; export and test each workspace alone"
+            )
+        self.entries += 1
+        self.ticks += record.event.type == vocabulary.CLOCK_TICKED
+        return self._engine.step(record)
+
+    def finish(self) -> list[Firing]:
+        """Let the clock run on to its end. Without any entry there is nothing to decide."""
+        if self._until is None or self.began is None:
+            return []
+        return self._engine.advance(self._until)
+
+    def _begin(self, record: Record) -> None:
+        self.began, self.workspace = record.received, record.event.workspace
+        for automation in self._automations:
+            revision = self._revisions.get(automation.name, _FIRST_REVISION)
+            self._engine.apply(automation, revision, at=record.received, position=0, workspace=self.workspace)
+
+
+def listed(firings: Iterable[Firing]) -> list[dict[str, Any]]:
+    """Show firings as lists of firings on a server do: also which later one resolved each."""
+    shown = [{**firing.to_dict(), "log_position": None, "resolved_by": None} for firing in firings]
+    by_id = {each["id"]: each for each in shown}
+    for each in shown:
+        del each["workspace"], each["depth"]
+        resolved = by_id.get(each["resolves"])
+        if resolved is not None:
+            resolved["resolved_by"] = each["id"]
+    return shown
