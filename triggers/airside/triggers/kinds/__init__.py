@@ -1,6 +1,6 @@
 """The kinds of triggers. A new kind is a new module here, imported below so that it registers itself."""
 
-from airside.triggers.kinds import absence_after, absence_by, absence_every, conditions, match, sequence
+from airside.triggers.kinds import absence_after, absence_by, absence_every, conditions, match, metric, sequence
 from airside.triggers.kinds.base import (
     Host,
     RunningTrigger,
@@ -25,6 +25,7 @@ __all__ = [
     "kind_of",
     "kinds",
     "match",
+    "metric",
     "register",
     "sequence",
 ]

@@ -188,17 +188,16 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
     def save(self) -> Any:
         return [
             self.save_breaches(),
-            [msgspec.to_builtins(window) for window in self._windows],
-            [[key, state.met, msgspec.to_builtins(list(state.late.items()))] for key, state in self._keys.items()],
+            self._windows,
+            [[key, state.met, list(state.late.items())] for key, state in self._keys.items()],
         ]
 
     def load(self, state: Any) -> None:
         self.load_breaches(state[0])
-        self._windows = [msgspec.convert(window, _Window) for window in state[1]]
+        self._windows = msgspec.convert(state[1], list[_Window])
         late_items = list[tuple[Micros, tuple[Micros, Micros, EventRef]]]
-        self._keys = {
-            base.as_key(key): _KeyState(met, dict(msgspec.convert(late, late_items))) for key, met, late in state[2]
-        }
+        keys = msgspec.convert(state[2], list[tuple[Key, list[Micros], late_items]])
+        self._keys = {key: _KeyState(met, dict(late)) for key, met, late in keys}
         for key in self._keys:
             self.watch(key)
 

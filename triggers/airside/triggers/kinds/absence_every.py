@@ -140,12 +140,11 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         return self.explain_window(key, (window.start, window.due, window.verdict), none_open, window.last)
 
     def save(self) -> Any:
-        windows = [[key, msgspec.to_builtins(window)] for key, window in self._windows.items()]
-        return [self.save_breaches(), windows]
+        return [self.save_breaches(), list(self._windows.items())]
 
     def load(self, state: Any) -> None:
         self.load_breaches(state[0])
-        self._windows = {base.as_key(key): msgspec.convert(window, _Window) for key, window in state[1]}
+        self._windows = dict(msgspec.convert(state[1], list[tuple[Key, _Window]]))
         for key in self._windows:
             self.watch(key)
 

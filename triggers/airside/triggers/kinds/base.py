@@ -174,7 +174,7 @@ class RunningTrigger(ABC, Generic[SpecT]):
 
     @abstractmethod
     def save(self) -> Any:
-        """Give the state as values that JSON can hold."""
+        """Give the state as values that msgspec can write as JSON."""
 
     @abstractmethod
     def load(self, state: Any) -> None:

@@ -132,10 +132,8 @@ class Match(base.RunningTrigger[MatchSpec]):
 
     def load(self, state: Any) -> None:
         self.seen.load(state[0])
-        self._windows = {
-            base.as_key(key): deque((clock, msgspec.convert(ref, EventRef)) for clock, ref in window)
-            for key, window in state[1]
-        }
+        windows = msgspec.convert(state[1], list[tuple[Key, list[tuple[Micros, EventRef]]]])
+        self._windows = {key: deque(window) for key, window in windows}
 
 
 base.register(base.TriggerKind("match", None, MatchSpec, Match, has_state=False))
