@@ -5,6 +5,7 @@ import pytest
 from airside.triggers import InvalidDocument, parse_file
 from airside.triggers.durations import parse, show
 
+KINDS = "absence, all, any, at_least, match, metric, sequence"
 GOOD = """\
 automations:
   - name: three-failures
@@ -77,7 +78,7 @@ automations:
       - pause_everything: {queue: x}
   - name: b
     trigger:
-      metric: {of: rows}
+      guess: {of: rows}
     actions: []
     severity: hgh
   - name: c
@@ -98,7 +99,7 @@ def test_every_mistake_is_listed_with_its_line_and_column():
         (4, 15): "unknown key `typ`; did you mean `type`?",
         (5, 14): "must be at least 1",
         (7, 9): "unknown action `pause_everything`; known are: emit, webhook, notify",
-        (10, 7): "unknown kind of trigger; known are: absence, all, any, at_least, match, sequence",
+        (10, 7): f"unknown kind of trigger; known are: {KINDS}",
         (11, 14): "must have at least 1",
         (12, 15): "must be one of info, low, medium, high, critical; did you mean `high`?",
         (14, 5): "unknown key `cooldown`; it belongs under `trigger`",
@@ -130,8 +131,8 @@ def test_a_problem_names_the_path():
             "`absence` by and every exclude each other; give exactly one of: after, by, every",
         ),
         ("{match: {type: a}, absence: {type: b}, every: 1h}", "is one kind of trigger; absence and match are two"),
-        ("{abscence: {type: a}}", "unknown kind of trigger; known are: absence, all, any, at_least, match, sequence; did you mean `absence`?"),
-        ("hello", "must be a mapping with one of: absence, all, any, at_least, match, sequence"),
+        ("{abscence: {type: a}}", f"unknown kind of trigger; known are: {KINDS}; did you mean `absence`?"),
+        ("hello", f"must be a mapping with one of: {KINDS}"),
         ("{absence: {type: a}, after: {type: b}}", "`within` is missing"),
         ("{match: {type: a}, count: 2}", "a `count` of more than 1 needs `within`: how long the window is"),
         ("{match: {}}", "a filter that says nothing; give at least a type (`>` means every type)"),

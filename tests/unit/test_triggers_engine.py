@@ -95,7 +95,7 @@ def test_a_deadline_passes_before_the_record_that_deletes_the_rule():
 def test_a_document_that_cannot_be_read_leaves_the_rule_out_and_says_why():
     line = Timeline()
     line.control(0, "created", document=document(trigger=MATCH))
-    line.control(1, "updated", document={"name": "rule", "trigger": {"metric": {}}, "actions": []}, revision=2)
+    line.control(1, "updated", document={"name": "rule", "trigger": {"guess": {}}, "actions": []}, revision=2)
     assert "unknown kind of trigger" in line.engine.broken["default", "rule"]
     assert line.event(2, "x") == []
     line.control(3, "updated", document=document(trigger=MATCH), revision=3)

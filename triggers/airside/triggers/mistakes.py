@@ -86,7 +86,12 @@ def _unknown_key(key: str, location: tuple[str | int, ...]) -> str:
 
 
 def _trigger_keys() -> set[str]:
-    return {key for kind in kinds.kinds().values() for key in kind.spec.model_fields}
+    return {key for kind in kinds.kinds().values() for key in _names(kind.spec)}
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """List a model's keys as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
@@ -100,7 +105,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         elif isinstance(part, str):
             fields = [model.model_fields[part] for model in models if part in model.model_fields]
             models = [found for field in fields for found in _models_in(field.annotation)] or models
-    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+    return list(dict.fromkeys(name for model in models for name in _names(model)))
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

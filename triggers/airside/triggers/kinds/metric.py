@@ -1,8 +1,8 @@
 """`metric`: a number over a sliding window crosses a line and stays there.
 
 The window holds the events less than `over` old by the log's clock. The condition is judged after each event that
-counts, and each time the oldest event leaves the window; what comes at that very moment comes first. It triggers when it
-has held for `for`, ends at once when it no longer holds, and may then trigger again. A trigger that `cooldown`
+counts, and each time the oldest event leaves the window; what comes at that very moment comes first. It triggers when
+it has held for `for`, ends at once when it no longer holds, and may then trigger again. A trigger that `cooldown`
 suppresses stays suppressed until the condition ends.
 
 Where nothing is in the window, a count or rate is 0 and every other number is undefined: its condition does not hold.
@@ -57,8 +57,9 @@ class _Window:
         self.samples = deque(kept.samples)
         self.recent = deque(kept.recent, maxlen=MAX_EVENTS)
         self.aggregate = aggregates.MAKERS[spec.metric](spec.over)
-        for _, value, _ in kept.samples:
+        for _, value, _ in self.samples:
             self.aggregate.add(value)
+        kept.samples, kept.recent = [], []
 
     def add(self, clock: Micros, value: Number, ref: EventRef) -> None:
         if len(self.samples) >= MAX_SAMPLES:
@@ -176,7 +177,7 @@ class Metric(base.RunningTrigger[MetricSpec]):
         if self._is_idle(window):
             del self._windows[token]
         else:
-            self._set_timer(token, window, deadline)
+            self._set_timer(token, window, deadline + 1)
 
     def _judge(self, key: Key, window: _Window, now: Micros, event_id: str, by: tuple[EventRef, ...]) -> None:
         """Judge the condition after an event, or after all events of a moment when `event_id` is empty."""
@@ -200,11 +201,11 @@ class Metric(base.RunningTrigger[MetricSpec]):
         if now >= triggers_at and not (event_id and spec.for_):
             self._trigger(key, window, value, triggers_at)
 
-    def _set_timer(self, key: Key, window: _Window, now: Micros) -> None:
-        """See to it that the window is looked at when it may change next; earlier does no harm."""
+    def _set_timer(self, key: Key, window: _Window, earliest: Micros) -> None:
+        """See to it that the window is looked at when it may change next; looking too soon does no harm."""
         spec, kept = self.spec, window.kept
         moments = []
-        if spec.needs_full_window and now <= kept.full_at:
+        if spec.needs_full_window and kept.full_at >= earliest:
             moments.append(kept.full_at)
         if kept.since is not None and kept.fired is None:
             moments.append(kept.since + (spec.for_ or 0))
@@ -260,9 +261,7 @@ class Metric(base.RunningTrigger[MetricSpec]):
             or ""
         )
 
-    def _resolve(
-        self, key: Key, window: _Window, value: Number | None, time: Micros, by: tuple[EventRef, ...]
-    ) -> None:
+    def _resolve(self, key: Key, window: _Window, value: Number | None, time: Micros, by: tuple[EventRef, ...]) -> None:
         fired = window.kept.fired or ""
         self.host.resolve(
             Verdict(
@@ -292,8 +291,10 @@ class Metric(base.RunningTrigger[MetricSpec]):
 
     def _sentence(self, key: Key, value: Number | None, *, no_longer: bool = False) -> str:
         spec = self.spec
-        what = f"{spec.metric} of {spec.value} of" if spec.value else f"{spec.metric} of"
-        text = f"{what} {name_filter(spec.of)} over {durations.show(spec.over)} is {_shown(value)}"
+        what = f"{spec.metric} of {f'{spec.value} of ' if spec.value else ''}{name_filter(spec.of)}"
+        if spec.against:
+            what += f" to {name_filter(spec.against)}"
+        text = f"{what} over {durations.show(spec.over)} is {_shown(value)}"
         line = f"above {_shown(spec.above)}" if spec.above is not None else f"below {_shown(spec.below)}"
         text += f", no longer {line}" if no_longer else f", {line}"
         return f"{text} for {keys.describe(spec.for_each, key)}" if key else text
@@ -322,9 +323,7 @@ class Metric(base.RunningTrigger[MetricSpec]):
         self.seen.load(state[0])
         if self._durations:
             self._durations.load(state[1])
-        self._windows = {
-            base.as_key(key): _Window(self.spec, msgspec.convert(kept, _Kept)) for key, kept in state[2]
-        }
+        self._windows = {base.as_key(key): _Window(self.spec, msgspec.convert(kept, _Kept)) for key, kept in state[2]}
 
 
 def _shown(value: Number | None) -> str:

@@ -46,7 +46,9 @@ class MetricSpec(base.TriggerSpec):
     over: Duration = Field(description="how long the sliding window is")
     above: Threshold | None = Field(None, description="the condition: more than this; a text is a duration")
     below: Threshold | None = Field(None, description="the condition: less than this; a text is a duration")
-    for_: Duration | None = Field(None, alias="for", description="how long the condition must hold; at once if left out")
+    for_: Duration | None = Field(
+        None, alias="for", description="how long the condition must hold; at once if left out"
+    )
     min_samples: int = Field(0, ge=0, le=1_000_000, description="with fewer events in the window nothing is judged")
     armed_by: Literal["event", "rule"] = Field(
         "event", description="for a count or rate `below`: whether a key's first event or the rule begins the window"
