@@ -28,8 +28,10 @@ _CHANNELS: Final[tuple[tuple[str, str, str, type[BaseModel]], ...]] = (
     (
         "events",
         "ev.{workspace}.{resource}.{type}",
-        "Events that anybody may post, on stream EVENTS. `resource` is base32 of an 80-bit BLAKE2b of the resource's"
-        " id, `type` the event's type. Header `Nats-Msg-Id` guards against repeats.",
+        (
+            "Events that anybody may post, on stream EVENTS. `resource` is base32 of an 80-bit BLAKE2b of the"
+            " resource's id, `type` the event's type. Header `Nats-Msg-Id` guards against repeats."
+        ),
         Event,
     ),
     (

@@ -13,6 +13,7 @@ from airside.coordinator.actions import ActionRunner
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.engine import EngineRunner
+from airside.coordinator.engine.queries import TIMEOUT_SECONDS, Answer, QueryAsker, Question, questions_of
 from airside.coordinator.engine.snapshots import Snapshots
 from airside.coordinator.feed import Feed
 from airside.coordinator.gateway import Gateway
@@ -29,6 +30,7 @@ from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
 from airside.triggers.firing import Firing
+from airside.triggers.kinds.query import MAX_ROWS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,6 +106,9 @@ class Coordinator:
         self._stops.append(self._rebuilder.stop)
         self.parts.run("engine", self.engine.run)
         self._stops.append(self._stop_engine)
+        asker = QueryAsker(self.log, self._questions, self._ask)
+        self.parts.run("queries", asker.run)
+        self._stops.append(lambda: self.parts.stop("queries"))
         if self._server is not None:
             self.parts.run("nats-server", self._watch_server)
             self._stops.append(lambda: self.parts.stop("nats-server"))
@@ -213,6 +218,20 @@ class Coordinator:
             if (code := self._server.exit_code()) is not None:
                 _log.error("nats-server ended with code %d; starting it again", code)
                 self._server.start()
+
+    def _questions(self) -> list[Question]:
+        """List the queries of the automations that are enabled, once this coordinator is where the log ends."""
+        if self.not_ready():
+            return []
+        return [
+            (workspace, question)
+            for (workspace, _), installed in self.engine.engine.automations.items()
+            if installed.enabled
+            for question in questions_of(installed.automation.trigger)
+        ]
+
+    async def _ask(self, workspace: str, sql: str) -> Answer:
+        return await self.queries.run(sql, workspace=workspace, limit_rows=MAX_ROWS + 1, timeout=TIMEOUT_SECONDS)
 
     def _count_firing(self, firing: Firing) -> None:
         self.metrics.firings.labels(outcome=firing.outcome).inc()

@@ -44,6 +44,8 @@ AUTOMATION_DISABLED: Final = "automation.disabled"
 AUTOMATION_DELETED: Final = "automation.deleted"
 AUTOMATION_TRIGGERED: Final = "automation.triggered"
 AUTOMATION_RESOLVED: Final = "automation.resolved"
+#: The answer to the query of a trigger, so that replays do not depend on what the views hold later.
+AUTOMATION_QUERIED: Final = "automation.queried"
 
 ACTION_SUCCEEDED: Final = "action.succeeded"
 ACTION_FAILED: Final = "action.failed"

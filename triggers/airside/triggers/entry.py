@@ -72,6 +72,12 @@ class Entry:
         """Tell whether the plane itself wrote the entry."""
         return subjects.is_own(self.record.subject)
 
+    def about(self, payload: Any) -> "Entry":
+        """Give the same entry with another payload: one row of an answer, to take a key from."""
+        other = Entry(self.record, self.clock)
+        other._payload = payload
+        return other
+
     def occurred(self) -> tuple[Micros, bool]:
         """Give the event's own time, held within reason of the log's, and whether it had to be held."""
         own = to_micros(self.event.time)

@@ -1,6 +1,7 @@
 """Runs the pure engine over the log."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -92,11 +93,14 @@ class EngineRunner:
         for snapshot in await asyncio.to_thread(self._snapshots.intact):
             envelope = snapshot.envelope
             await self._log.verify(envelope.position, envelope.event_id, envelope.created)
+            gc.disable()  # a million new objects that all live on: nothing to collect, and much to look at
             try:
                 self.engine = Engine.load(snapshot.state)
             except StateRefused as error:
                 _log.info("engine snapshot at %d is of no use: %s", envelope.position, error)
                 continue
+            finally:
+                gc.enable()
             self._event_id = envelope.event_id
             self._saved_position = envelope.position
             return

@@ -1,6 +1,17 @@
 """The kinds of triggers. A new kind is a new module here, imported below so that it registers itself."""
 
-from airside.triggers.kinds import absence_after, absence_by, absence_every, conditions, match, metric, sequence
+from airside.triggers.kinds import (
+    absence_after,
+    absence_by,
+    absence_every,
+    bucket_fewer_than,
+    bucket_reaches,
+    conditions,
+    match,
+    metric,
+    query,
+    sequence,
+)
 from airside.triggers.kinds.base import (
     Host,
     RunningTrigger,
@@ -21,11 +32,14 @@ __all__ = [
     "absence_after",
     "absence_by",
     "absence_every",
+    "bucket_fewer_than",
+    "bucket_reaches",
     "conditions",
     "kind_of",
     "kinds",
     "match",
     "metric",
+    "query",
     "register",
     "sequence",
 ]
