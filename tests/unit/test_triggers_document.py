@@ -5,7 +5,7 @@ import pytest
 from airside.triggers import InvalidDocument, parse_file
 from airside.triggers.durations import parse, show
 
-KINDS = "absence, all, any, at_least, match, metric, sequence"
+KINDS = "absence, all, any, at_least, bucket, match, metric, query, sequence"
 GOOD = """\
 automations:
   - name: three-failures
@@ -125,7 +125,7 @@ def test_a_problem_names_the_path():
 @pytest.mark.parametrize(
     ("trigger", "message"),
     [
-        ("{absence: {type: a}}", "`absence` says no deadline; give exactly one of: after, by, every"),
+        ("{absence: {type: a}}", "`absence` alone does not say when; give exactly one of: after, by, every"),
         (
             "{absence: {type: a}, every: 1h, by: {time: '09:00'}}",
             "`absence` by and every exclude each other; give exactly one of: after, by, every",

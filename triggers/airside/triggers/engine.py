@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from airside.events import vocabulary
+from airside.events import subjects, vocabulary
 from airside.events.model import DEFAULT_WORKSPACE
 from airside.events.wire import Micros, Record
 from airside.triggers import snapshot
@@ -31,6 +31,7 @@ from airside.triggers.index import RuleIndex
 from airside.triggers.keys import Key
 from airside.triggers.model import Automation
 from airside.triggers.rule import MAX_KEYS, Core, Rule, same_trigger
+from airside.triggers.timers import Timers
 
 _INSTALLS = frozenset({vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED})
 _CONTROLS = _INSTALLS | {
@@ -94,7 +95,7 @@ class Engine:
     @property
     def next_deadline(self) -> Micros | None:
         """The earliest pending deadline. It passes once the clock is *beyond* it."""
-        return self._core.timers.next_deadline
+        return self._core.next_deadline
 
     @property
     def automations(self) -> Mapping[tuple[str, str], Installed]:
@@ -123,7 +124,7 @@ class Engine:
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
         core = self._core
-        clock = self._move(record.position, record.received)
+        clock = self._move(record.position, record.received, record)
         event = record.event
         if record.subject.startswith("ctl."):
             if event.type == vocabulary.CLOCK_TICKED:
@@ -157,7 +158,7 @@ class Engine:
         core = self._core
         core.depth = 0
         core.firings = []
-        while (deadline := core.timers.next_deadline) is not None and deadline < to:
+        while (deadline := core.next_deadline) is not None and deadline < to:
             core.now = max(core.now, deadline + 1)
             core.gaps.run_on(core.now)
             self._pass_deadlines(core.now)
@@ -201,7 +202,7 @@ class Engine:
         if automation.enabled:
             self._start(name, position)
 
-    def _move(self, position: int, received: Micros) -> Micros:
+    def _move(self, position: int, received: Micros, record: Record | None = None) -> Micros:
         """Go on to the next entry: let the deadlines before its clock pass, and give that clock."""
         core = self._core
         self._check_position(position)
@@ -210,6 +211,10 @@ class Engine:
             core.position = position
         core.depth = 0
         core.firings = []
+        if core.event_clocks and record is not None and not subjects.is_own(record.subject):
+            event_clock = core.event_clocks.get(record.event.workspace)
+            if event_clock is not None:
+                event_clock.observe(record.event.time, core.now)
         self._pass_deadlines(core.now)
         return core.now
 
@@ -221,12 +226,16 @@ class Engine:
             raise PositionGap(last + 1, position)
 
     def _pass_deadlines(self, clock: Micros) -> None:
-        timers = self._core.timers
+        self._pass(self._core.timers, clock, 0)
+        for event_clock in self._core.event_clocks.values():
+            self._pass(event_clock.timers, clock - event_clock.lag, event_clock.lag)
+
+    def _pass(self, timers: Timers, clock: Micros, lag: Micros) -> None:
         while passed := timers.pop_before(clock):
             deadline, number, token = passed
             rule = self._rules.get(number)
             if rule:
-                rule.on_timer(token, deadline)
+                rule.on_timer(token, deadline + lag)
 
     def _delivered(self) -> list[Firing]:
         firings = self._core.firings
@@ -311,6 +320,7 @@ class Engine:
                 "timers": self._core.timers.save(),
                 "gaps": self._core.gaps.save(),
                 "runs": self._core.runs.save(),
+                "event_clocks": [[name, clock.save()] for name, clock in self._core.event_clocks.items()],
                 "chains": self._chains.save(),
                 "next_number": self._next_number,
                 "installed": [
@@ -335,6 +345,8 @@ class Engine:
         core.timers.load(state["timers"])
         core.gaps.load(state["gaps"])
         core.runs.load(state["runs"])
+        for workspace, clock in state["event_clocks"]:
+            core.event_clock(workspace).load(clock)
         engine._chains.load(state["chains"])
         engine._next_number = state["next_number"]
         for workspace, name, document, revision, enabled in state["installed"]:

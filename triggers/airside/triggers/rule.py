@@ -8,6 +8,7 @@ from airside.events.wire import Micros
 from airside.triggers import keys, kinds
 from airside.triggers.cooldown import Cooldown
 from airside.triggers.entry import Entry, iso
+from airside.triggers.event_clock import EventClock
 from airside.triggers.firing import Firing, Outcome, Verdict, firing_id
 from airside.triggers.gaps import Gaps
 from airside.triggers.index import Subscription
@@ -31,8 +32,19 @@ class Core:
         self.timers = Timers()
         self.gaps = Gaps()
         self.runs = Runs()
+        self.event_clocks: dict[str, EventClock] = {}  # of the workspaces with rules that judge by them
         self.depth = 0  # of the entry that is being applied
         self.firings: list[Firing] = []
+
+    @property
+    def next_deadline(self) -> Micros | None:
+        """The earliest pending deadline, by the log's clock."""
+        found = [clock.next_deadline for clock in self.event_clocks.values()]
+        return min((each for each in (self.timers.next_deadline, *found) if each is not None), default=None)
+
+    def event_clock(self, workspace: str) -> EventClock:
+        """Give the event clock of a workspace; it begins when the first rule asks for it."""
+        return self.event_clocks.setdefault(workspace, EventClock())
 
 
 class Rule:
@@ -69,6 +81,11 @@ class Rule:
     def gaps(self) -> Gaps:
         """When the plane was blind."""
         return self._core.gaps
+
+    @property
+    def event_clock(self) -> EventClock:
+        """The time by the events' own clocks."""
+        return self._core.event_clock(self.workspace)
 
     @property
     def max_keys(self) -> int:
@@ -117,6 +134,14 @@ class Rule:
     def set_timer(self, deadline: Micros, token: Any) -> int:
         """Ask to be told once the clock has passed the deadline."""
         return self._core.timers.set(deadline, self.number, token)
+
+    def set_event_timer(self, deadline: Micros, token: Any) -> int:
+        """Ask to be told once the event clock has passed the deadline."""
+        return self.event_clock.timers.set(deadline, self.number, token)
+
+    def cancel_event_timer(self, handle: int) -> None:
+        """Take back a timer of the event clock."""
+        self.event_clock.timers.cancel(handle)
 
     def cancel_timer(self, handle: int) -> None:
         """Take back a timer."""

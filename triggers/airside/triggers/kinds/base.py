@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from airside.events.wire import Micros
 from airside.triggers.durations import HOUR, Duration
 from airside.triggers.entry import Entry
+from airside.triggers.event_clock import EventClock
 from airside.triggers.firing import Verdict
 from airside.triggers.gaps import Gaps
 from airside.triggers.index import Subscription
@@ -76,6 +77,10 @@ class Host(Protocol):
         """When the plane was blind."""
 
     @property
+    def event_clock(self) -> EventClock:
+        """The time by the events' own clocks."""
+
+    @property
     def max_keys(self) -> int:
         """How many keys the trigger may keep."""
 
@@ -89,6 +94,12 @@ class Host(Protocol):
 
     def set_timer(self, deadline: Micros, token: Any) -> int:
         """Ask for `on_timer(token)` once the clock has passed the deadline. Gives a handle."""
+
+    def set_event_timer(self, deadline: Micros, token: Any) -> int:
+        """Ask for `on_timer(token)` once the event clock has passed the deadline. Gives a handle of its own."""
+
+    def cancel_event_timer(self, handle: int) -> None:
+        """Take back a timer of the event clock."""
 
     def cancel_timer(self, handle: int) -> None:
         """Take back a timer."""

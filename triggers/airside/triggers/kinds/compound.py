@@ -7,7 +7,7 @@ entry before the outer trigger decides. What a child takes back later (a resolve
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -17,6 +17,7 @@ from airside.triggers import durations, keys
 from airside.triggers.cooldown import Cooldown
 from airside.triggers.durations import Duration
 from airside.triggers.entry import Entry, EventRef, iso
+from airside.triggers.event_clock import EventClock
 from airside.triggers.firing import MAX_EVENTS, Verdict, firing_id
 from airside.triggers.gaps import Gaps
 from airside.triggers.keys import Key
@@ -49,6 +50,15 @@ class CompoundSpec(TriggerSpec):
     model_config = ConfigDict(defer_build=True)  # until every kind is known, this one included
 
     within: Duration | None = Field(None, description="how far apart the firings may be; any time apart when left out")
+    edge: Literal["open", "closed"] = Field(
+        "open", description="whether firings exactly `within` apart are too far apart, or (`closed`) still near enough"
+    )
+
+    def is_near(self, first: Micros, now: Micros) -> bool:
+        """Tell whether a firing at the first moment still counts now."""
+        if self.within is None:
+            return True
+        return now - first < self.within or (self.edge == "closed" and now - first == self.within)
 
     @property
     @abstractmethod
@@ -117,6 +127,11 @@ class ChildHost:
         return self._host.gaps
 
     @property
+    def event_clock(self) -> EventClock:
+        """The time by the events' own clocks."""
+        return self._host.event_clock
+
+    @property
     def max_keys(self) -> int:
         """How many keys the child may keep."""
         return self._host.max_keys
@@ -134,6 +149,14 @@ class ChildHost:
     def set_timer(self, deadline: Micros, token: Any) -> int:
         """Pass on, with the child's number."""
         return self._host.set_timer(deadline, (self._number, token))
+
+    def set_event_timer(self, deadline: Micros, token: Any) -> int:
+        """Pass on, with the child's number."""
+        return self._host.set_event_timer(deadline, (self._number, token))
+
+    def cancel_event_timer(self, handle: int) -> None:
+        """Pass on."""
+        self._host.cancel_event_timer(handle)
 
     def cancel_timer(self, handle: int) -> None:
         """Pass on."""

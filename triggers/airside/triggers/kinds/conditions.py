@@ -1,7 +1,8 @@
 """`all`, `any` and `at_least`: so many different triggers fired inside a sliding window. What was kept then empties.
 
-Of each child the latest firing counts. One exactly `within` old no longer does; without `within`, all count that came
-since the last firing. One event that makes several children fire at once makes the outer trigger fire once.
+Of each child the latest firing counts. One exactly `within` old no longer does, unless the `edge` is closed; without
+`within`, all count that came since the last firing. One event that makes several children fire at once makes the outer
+trigger fire once.
 """
 
 from typing import Any
@@ -97,7 +98,7 @@ class Condition(RunningCompound[ConditionSpec]):
         self.deliver(key, kept.values(), clause, what)
 
     def _counts(self, fired: Fired, now: Micros) -> bool:
-        return self.spec.within is None or now - fired.moment < self.spec.within
+        return self.spec.is_near(fired.moment, now)
 
     def _drop_idle(self, now: Micros) -> None:
         while self._latest:

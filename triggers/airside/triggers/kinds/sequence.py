@@ -86,7 +86,7 @@ class Sequence(RunningCompound[SequenceSpec]):
         return made
 
     def _is_open(self, first: Micros, now: Micros) -> bool:
-        return self.spec.within is None or now - first < self.spec.within
+        return self.spec.is_near(first, now)
 
     def _drop_idle(self, now: Micros) -> None:
         while self._begun:

@@ -27,7 +27,7 @@ def _check(value: Any) -> Any:
     marks = [kind.mark for kind in kinds().values() if kind.word == words[0] and kind.mark]
     given = [mark for mark in marks if mark in value]
     if marks and len(given) != 1:
-        what = f"{' and '.join(given)} exclude each other" if given else "says no deadline"
+        what = f"{' and '.join(given)} exclude each other" if given else "alone does not say when"
         raise ValueError(f"`{words[0]}` {what}; give exactly one of: {', '.join(marks)}")
     return value
 
