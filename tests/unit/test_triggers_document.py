@@ -5,7 +5,7 @@ import pytest
 from airside.triggers import InvalidDocument, parse_file
 from airside.triggers.durations import parse, show
 
-KINDS = "absence, all, any, at_least, bucket, match, metric, query, sequence"
+KINDS = "absence, bucket, all, any, at_least, match, metric, query, sequence"
 GOOD = """\
 automations:
   - name: three-failures
