@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from airside.events import vocabulary
 from airside.events.exceptions import AirsideError
-from airside.events.model import DEFAULT_WORKSPACE
 from airside.events.wire import Micros, Record
 from airside.triggers.engine import Engine
 from airside.triggers.firing import Firing
@@ -28,6 +27,7 @@ class Backtest:
     Args:
         automations: the rules; those that are switched off stay so.
         revisions: the revision that each would be, by name; 1 unless given.
+        workspace: whose rules they are; that of the first entry unless given.
         until: where the clock ends. Entries later than this are not folded; after the last one it runs on to there.
     """
 
@@ -36,13 +36,14 @@ class Backtest:
         automations: Sequence[Automation],
         *,
         revisions: Mapping[str, int] | None = None,
+        workspace: str | None = None,
         until: Micros | None = None,
     ) -> None:
         self._automations = automations
         self._revisions = revisions or {}
         self._until = until
         self._engine = Engine(control=False, gaps_allowed=True)
-        self.workspace = DEFAULT_WORKSPACE
+        self.workspace = workspace
         #: Entries folded, ticks among them.
         self.entries = 0
         self.ticks = 0
@@ -75,7 +76,7 @@ class Backtest:
             return []
         if self.began is None:
             self._begin(record)
-        if record.event.workspace != self.workspace:
+        if record.event.workspace != self.workspace and record.event.type != vocabulary.CLOCK_TICKED:
             raise OtherWorkspace(
                 f"position {record.position} is of the workspace `{record.event.workspace}`, what came before of"
                 f" `{self.workspace}`; export and test each workspace alone"
@@ -84,14 +85,20 @@ class Backtest:
         self.ticks += record.event.type == vocabulary.CLOCK_TICKED
         return self._engine.step(record)
 
-    def finish(self) -> list[Firing]:
-        """Let the clock run on to its end. Without any entry there is nothing to decide."""
+    def pass_over(self, position: int, received: Micros) -> list[Firing]:
+        """Step over an entry that does not concern the rules: it moves the clock. Raises PositionGap."""
+        if self.began is None or (self._until is not None and received > self._until):
+            return []
+        return self._engine.pass_over(position, received)
+
+    def finish(self, to: Micros | None = None) -> list[Firing]:
+        """Let the clock run on to its end, or to a moment before it. Without any entry there is nothing to decide."""
         if self._until is None or self.began is None:
             return []
-        return self._engine.advance(self._until)
+        return self._engine.advance(self._until if to is None else min(to, self._until))
 
     def _begin(self, record: Record) -> None:
-        self.began, self.workspace = record.received, record.event.workspace
+        self.began, self.workspace = record.received, self.workspace or record.event.workspace
         for automation in self._automations:
             revision = self._revisions.get(automation.name, _FIRST_REVISION)
             self._engine.apply(automation, revision, at=record.received, position=0, workspace=self.workspace)

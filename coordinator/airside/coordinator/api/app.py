@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from airside.coordinator.api import (
     automations,
+    backtest,
     documents,
     export,
     firings,
@@ -22,6 +23,7 @@ from airside.coordinator.api import (
     system,
     tokens,
     views,
+    why_not,
 )
 from airside.coordinator.api.gate import Gate
 from airside.coordinator.api.plane import Plane
@@ -40,7 +42,9 @@ _ROUTERS: Final = (
     history,
     lineage,
     resources,
+    backtest,
     automations,
+    why_not,
     firings,
     query,
     views,

@@ -54,7 +54,7 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
     Mistakes are answered all at once, each with `line`, `column`, `path` and `message`, and nothing is applied.
     """
     plane = default_plane_of(request)
-    found = _parse(await _text(request, plane))
+    found = parse(await read_text(request, plane))
     if wanted.dry_run:
         items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
     else:
@@ -104,7 +104,7 @@ async def delete_automation(request: Request, name: str) -> Response:
     return Response(status_code=204)
 
 
-async def _text(request: Request, plane: Plane) -> str:
+async def read_text(request: Request, plane: Plane) -> str:
     """Read the file's text."""
     kind, _ = bodies.media_type(request)
     if kind not in _YAML and kind != "application/json":
@@ -124,7 +124,7 @@ async def _text(request: Request, plane: Plane) -> str:
         raise ApiProblem(400, "malformed-text", f"The body is not UTF-8: byte {error.start}.") from error
 
 
-def _parse(text: str) -> tuple[Automation, ...]:
+def parse(text: str) -> tuple[Automation, ...]:
     """Read a file as `airside automations lint` does; its warnings do not stand in the way."""
     mistakes = [finding for finding in linting.findings("", text) if finding.level == "error"]
     if not mistakes:

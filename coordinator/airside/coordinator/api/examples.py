@@ -146,6 +146,29 @@ EXPLAINED: Final[dict[str, Any]] = {
         }
     ],
 }
+BACKTEST: Final[dict[str, Any]] = {
+    "items": [{**FIRING, "resolved_by": None}],
+    "next": None,
+    "entries": 120_411,
+    "ticks": 4_320,
+    "from": "2026-11-21T14:00:00Z",
+    "to": "2026-11-22T14:02:00.000001Z",
+    "position": 121_621,
+    "truncated": False,
+}
+WHY_NOT: Final[dict[str, Any]] = {
+    "summary": "2 of 3 flow_run.failed in the last 10m; 1 more needed before 2026-11-22T09:12:07.000000Z, when the"
+    " oldest leaves the window",
+    "reasons": ["1 event of a right type did not pass a filter; the last, run-9: $.rows must be gt 0, and is 0"],
+    "automation": "three-failures",
+    "key": {"resource": {"id": "flow://finance/load"}},
+    "at": "2026-11-22T09:05:00.000000Z",
+    "position": 1207,
+    "revision": 3,
+    "enabled": True,
+    "state": {"counted": 2, "needed": 3, "missing": 1},
+    "complete": True,
+}
 
 
 def page(*items: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/api/automations/{name}/enable"): _OPERATE,
     ("POST", "/api/automations/{name}/disable"): _OPERATE,
     ("GET", "/api/automations/{name}/firings"): _READ,
+    ("GET", "/api/automations/{name}/why-not"): _READ,
+    ("POST", "/api/automations/backtest"): _OPERATE,
     ("GET", "/api/firings"): _READ,
     ("GET", "/api/firings/{firing_id}"): _READ,
     ("POST", "/api/query"): _READ,
