@@ -34,7 +34,9 @@ from airside.events.log import Batch
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CHECKPOINT_ROWS: Final = 250_000  # entries; a pause of about a quarter of a second each
+#: Entries between checkpoints under load: a row group of DuckDB's. Each is a pause of about a quarter of a second; rows
+#: that wait for one are in memory.
+CHECKPOINT_ROWS: Final = 122_880
 READ_THREADS: Final = 4
 
 
