@@ -163,3 +163,11 @@ def test_continuity_knows_a_shorter_log_and_a_hole_from_a_healthy_one() -> None:
 def test_a_message_id_differs_by_workspace_and_is_plain_ascii() -> None:
     assert writer.message_id("a", "é b.*>") != writer.message_id("b", "é b.*>")
     assert writer.message_id("a", "é b.*>").isalnum()
+
+
+async def test_nobody_keeps_the_plane_s_own_entries_off_the_log_by_posting_their_ids(log: Log) -> None:
+    await log.append_many([outgoing(event("tick:live:1"))])
+    _, known = await log.append(outgoing_control(event("tick:live:1")))
+    assert not known
+    _, known = await log.append(outgoing_control(event("tick:live:1")))
+    assert known

@@ -39,9 +39,13 @@ class Outgoing:
     message_id: str
 
 
-def message_id(workspace: str, event_id: str) -> str:
-    """Derive the broker's message id: ASCII whatever the event's id holds, and one per workspace."""
-    return blake2b(f"{workspace}\0{event_id}".encode(), digest_size=16).hexdigest()
+def message_id(workspace: str, event_id: str, *, own: bool = False) -> str:
+    """Derive the broker's message id: ASCII whatever the event's id holds, and one per workspace.
+
+    What only the plane writes (`own`) has ids of its own: nobody can keep a tick off the log by posting its id first.
+    """
+    separator = "\1" if own else "\0"
+    return blake2b(f"{workspace}{separator}{event_id}".encode(), digest_size=16).hexdigest()
 
 
 def outgoing(event: wire.WireEvent, known_message_id: str = "") -> Outgoing:
@@ -58,7 +62,7 @@ def outgoing_control(event: wire.WireEvent) -> Outgoing:
     return Outgoing(
         subjects.control(event.workspace, event.resource.id, event.type),
         wire.encode(event),
-        message_id(event.workspace, event.id),
+        message_id(event.workspace, event.id, own=True),
     )
 
 
