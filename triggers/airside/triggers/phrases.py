@@ -32,10 +32,11 @@ def _any_of(texts: tuple[str, ...]) -> str:
 
 def span(start: Micros, end: Micros, timezone: str = "UTC") -> str:
     """Say from when to when: `between Thu 20 Nov 09:00 and Fri 21 Nov 09:00 America/New_York`."""
-    return f"between {_moment(start, timezone)} and {_moment(end, timezone)} {timezone}"
+    return f"between {moment(start, timezone)} and {moment(end, timezone)} {timezone}"
 
 
-def _moment(micros: Micros, timezone: str) -> str:
+def moment(micros: Micros, timezone: str) -> str:
+    """Say when, by a wall clock in the zone: `Thu 20 Nov 09:00`."""
     local = from_micros(micros).astimezone(zone(timezone))
     clock = f"{local.hour:02}:{local.minute:02}"
     if local.second or local.microsecond:

@@ -28,7 +28,9 @@ def triggers_in(spec: TriggerSpec) -> Iterator[tuple[Place, TriggerSpec]]:
 
 def _inside(place: Place, value: Any) -> Iterator[tuple[Place, BaseModel]]:
     if isinstance(value, BaseModel):
-        inner: Iterator[tuple[str | int, Any]] = ((name, getattr(value, name)) for name in type(value).model_fields)
+        inner: Iterator[tuple[str | int, Any]] = (
+            (field.alias or name, getattr(value, name)) for name, field in type(value).model_fields.items()
+        )
     elif isinstance(value, dict):
         inner = iter(value.items())
     elif isinstance(value, tuple | list):

@@ -129,7 +129,15 @@ DEAD_LETTER: Final[dict[str, Any]] = {
 
 EXPLAINED: Final[dict[str, Any]] = {
     **FIRING,
-    "clause": {"kind": "absence", "by": "09:00"},
+    "clause": {"trigger": "absence", "by": "2026-11-22T09:00", "timezone": "America/New_York", "grace": "2m"},
+    "edges": {
+        "timezone": "America/New_York",
+        "start": {"time": "2026-11-21T14:00:00Z", "local": "Sat 21 Nov 09:00 America/New_York", "position": 12},
+        "end": {"time": "2026-11-22T14:00:00Z", "local": "Sun 22 Nov 09:00 America/New_York", "position": 1398},
+    },
+    "prevention": "One table.updated for table://warehouse/sales of this key on the log after Sat 21 Nov 09:00 and by"
+    " Sun 22 Nov 09:02 America/New_York, that is the deadline and a grace of 2m.",
+    "resolution": None,
     "results": [
         {
             "id": "0d8f1c6c0a5be2f9.0",

@@ -48,16 +48,33 @@ def _facts(firing: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "decided", both(firing["decided"])
     if firing.get("late_by") is not None:
         yield "late by", seconds(firing["late_by"])
-    if window.get("start") and window.get("end"):
+    if firing.get("edges"):
+        yield "window", _window(firing["edges"])
+    elif window.get("start") and window.get("end"):
         yield "window", f"{output.moment(window['start'])} to {output.moment(window['end'])}"
     yield "key", ", ".join(f"{path} = {value}" for path, value in _leaves(firing.get("key") or {}))
     yield "clause", ", ".join(f"{path}: {value}" for path, value in _leaves(firing.get("clause") or {}))
+    yield "prevented", firing.get("prevention") or ""
     yield "severity", firing.get("severity") or ""
     yield "revision", str(firing["revision"])
     yield "position", f"{firing['position']:,} on the log"
     yield "resolves", firing.get("resolves") or ""
-    yield "resolved", f"by {firing['resolved_by']}" if firing.get("resolved_by") else ""
+    if resolution := firing.get("resolution"):
+        yield "resolved", f"{output.moment(resolution['time'])}: {resolution['reason']} ({resolution['id']})"
+    elif firing.get("resolved_by"):
+        yield "resolved", f"by {firing['resolved_by']}"
     yield "id", firing["id"]
+
+
+def _window(edges: dict[str, Any]) -> str:
+    """Write the window by the rule's own clock, with the events of the log that stand at its edges."""
+    start, end = edges["start"], edges["end"]
+    zone = f" {edges['timezone']}"
+    text = f"{start['local'].removesuffix(zone)} to {end['local']}"
+    first, last = start["position"], end["position"]
+    if first is None or last is None or first > last:
+        return f"{text}, no event inside"
+    return f"{text}, positions {first:,} to {last:,}"
 
 
 def _events(firing: dict[str, Any]) -> Iterator[str]:
@@ -72,6 +89,8 @@ def _events(firing: dict[str, Any]) -> Iterator[str]:
         resource = event.get("resource") or {}
         parts = (event.get("position"), output.moment(event.get("received")), event.get("type"), resource.get("id"))
         yield "  " + "  ".join(output.plain(part) for part in (*parts, event.get("id")) if part)
+        if event.get("payload"):
+            yield f"      {output.plain(event['payload'])}"
 
 
 def _actions(firing: dict[str, Any]) -> Iterator[str]:

@@ -4,8 +4,10 @@ Call them through `Views.read` or `Views.run_read`.
 """
 
 from airside.coordinator.views.reads.automations import (
+    edges,
     get_automation,
     get_firing,
+    get_revision,
     list_actions,
     list_automations,
     list_firings,
@@ -20,10 +22,12 @@ __all__ = [
     "EventFilter",
     "Page",
     "count_events",
+    "edges",
     "get_automation",
     "get_event",
     "get_firing",
     "get_resource",
+    "get_revision",
     "list_actions",
     "list_automations",
     "list_dead_letters",

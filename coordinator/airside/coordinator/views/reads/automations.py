@@ -1,11 +1,13 @@
 """Reading automations, their firings and the firings' actions."""
 
+from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from airside.coordinator.views.reads.filters import Where
 from airside.coordinator.views.reads.pages import Page, clamp, iso, page, parsed, read_cursor
+from airside.events import vocabulary
 
 _FIRING = (
     'id, automation, revision, outcome, key, "window", position, log_position, epoch_us(time), epoch_us(decided),'
@@ -72,6 +74,32 @@ def get_firing(con: duckdb.DuckDBPyConnection, workspace: str, firing: str) -> d
         [workspace, firing],
     ).fetchall()
     return _firing(rows[0]) if rows else None
+
+
+def get_revision(con: duckdb.DuckDBPyConnection, workspace: str, name: str, revision: int) -> dict[str, Any] | None:
+    """Show the document of a revision of an automation, as it was written."""
+    rows = con.execute(
+        "SELECT payload FROM events WHERE workspace = ? AND resource_id = ? AND type IN (?, ?) ORDER BY position DESC",
+        [workspace, f"automation://{name}", vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED],
+    ).fetchall()
+    payloads = (parsed(payload) for (payload,) in rows)
+    return next((payload["document"] for payload in payloads if payload.get("revision") == revision), None)
+
+
+def edges(
+    con: duckdb.DuckDBPyConnection, workspace: str, start: datetime, end: datetime
+) -> tuple[int | None, int | None]:
+    """Give the positions of the first event received at a moment or later, and the last received at another or before.
+
+    Both moments in UTC.
+    """
+    first = con.execute(
+        "SELECT min(position) FROM events WHERE workspace = ? AND received >= ?", [workspace, start]
+    ).fetchall()
+    last = con.execute(
+        "SELECT max(position) FROM events WHERE workspace = ? AND received <= ?", [workspace, end]
+    ).fetchall()
+    return first[0][0], last[0][0]
 
 
 def list_actions(con: duckdb.DuckDBPyConnection, workspace: str, firing: str) -> list[dict[str, Any]]:
