@@ -3,13 +3,12 @@
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airside.sdk.cli import options, output, tree
-from airside.sdk.cli.failures import CANNOT, FAILED, Failure
+from airside.sdk.cli.failures import CANNOT, Failure
 from airside.sdk.cli.options import AsJson, Utc
 
 if TYPE_CHECKING:
@@ -43,9 +42,12 @@ def backtest(
 ) -> None:
     """Replay the log through the engine and show when the rules of a file would have fired. Nothing is changed."""
     from airside.coordinator import comparing
+    from airside.coordinator.commands import rules_file
     from airside.triggers.backtest import Backtest, listed
 
-    automations = _automations(file, events)
+    if file == "-" and events == "-":
+        raise Failure("FILE and --events cannot both be stdin")
+    automations = rules_file.read(file)
     first, last = _moment("--since", since), _moment("--until", until)
     compared = _compared(automations, against)
     recorder = comparing.Recorder(against) if against is not None else None
@@ -68,25 +70,6 @@ backtest.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside automations backtest rules.yaml --since 30d --against sales-by-nine",
     "airside automations backtest rules.yaml --events log.ndjson.gz --until 2026-11-22T12:00:00Z --json",
 )
-
-
-def _automations(file: str, events: str | None) -> "tuple[Automation, ...]":
-    from airside.triggers.document import parse_file
-    from airside.triggers.exceptions import InvalidDocument
-
-    if file == "-" and events == "-":
-        raise Failure("FILE and --events cannot both be stdin")
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Failure(f"cannot read {file}: not UTF-8 text") from error
-    try:
-        return parse_file(text).automations
-    except InvalidDocument as error:
-        details = [output.plain(f"{file}:{p.line}:{p.column}: {p.message}") for p in error.problems]
-        raise Failure(f"{file}: {output.count(len(details), 'mistake')}", code=FAILED, details=details) from error
 
 
 def _moment(option: str, text: str | None) -> int | None:
