@@ -211,11 +211,7 @@ class Engine:
             core.position = position
         core.depth = 0
         core.firings = []
-        if core.event_clocks and record is not None and not subjects.is_own(record.subject):
-            event_clock = core.event_clocks.get(record.event.workspace)
-            if event_clock is not None:
-                event_clock.observe(record.event.time, core.now)
-        self._pass_deadlines(core.now)
+        self._pass_deadlines(core.now, record)
         return core.now
 
     def _check_position(self, position: int) -> None:
@@ -225,10 +221,14 @@ class Engine:
         if position != last + 1 and not (self._gaps_allowed and position > last):
             raise PositionGap(last + 1, position)
 
-    def _pass_deadlines(self, clock: Micros) -> None:
+    def _pass_deadlines(self, clock: Micros, record: Record | None = None) -> None:
         self._pass(self._core.timers, clock, 0)
-        for event_clock in self._core.event_clocks.values():
-            self._pass(event_clock.timers, clock - event_clock.lag, event_clock.lag)
+        for workspace, event_clock in self._core.event_clocks.items():
+            lag = event_clock.lag
+            if record is not None and record.event.workspace == workspace and not subjects.is_own(record.subject):
+                event_clock.observe(record.event.time, clock)
+                lag = max(lag, event_clock.lag)  # no event makes pass what it may belong to itself
+            self._pass(event_clock.timers, clock - lag, lag)
 
     def _pass(self, timers: Timers, clock: Micros, lag: Micros) -> None:
         while passed := timers.pop_before(clock):

@@ -23,6 +23,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What a trigger decided about one key, before it is a firing of an automation.
 
     `anchor` is the event id or slot that makes it one of a kind. `resolves` is the anchor-made id of an earlier firing.
+    `occurred` is when it happened by the events' own clocks, where a kind can tell.
     """
 
     key: tuple[str, ...]
@@ -37,6 +38,7 @@ class Verdict(msgspec.Struct, frozen=True):
     blind_for: Micros = 0
     late_by: Micros | None = None
     resolves: str | None = None
+    occurred: Micros | None = None
 
 
 class Firing(msgspec.Struct, frozen=True):

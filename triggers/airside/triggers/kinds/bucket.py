@@ -113,7 +113,7 @@ class RunningBucket(base.RunningTrigger[BucketT]):
         self.buckets[key] = self.buckets.pop(key)
 
     def deliver(
-        self, key: Key, bucket: Bucket, *, anchor: str, time: Micros, clause: dict[str, Any], what: str
+        self, key: Key, bucket: Bucket, *, anchor: str, time: Micros, own: Micros, clause: dict[str, Any], what: str
     ) -> None:
         """Deliver the verdict on a bucket."""
         end = time if bucket.end is None else bucket.end
@@ -129,6 +129,7 @@ class RunningBucket(base.RunningTrigger[BucketT]):
                 event_count=max(len(bucket.events), bucket.count),
                 reason=reason,
                 clause={"trigger": "bucket", "counted": max(0, bucket.count), **clause},
+                occurred=own,
             )
         )
 

@@ -35,6 +35,11 @@ class FewerThan(RunningBucket[FewerThanSpec]):
             self._start((), self.event_time)
 
     def take(self, arrival: Arrival) -> None:
+        while (bucket := self.buckets.get(arrival.key)) is not None and bucket.end is not None:
+            if arrival.own < bucket.end:
+                break
+            self.host.cancel_event_timer(bucket.timer)
+            self._end(arrival.key)
         if self.spec.bucket.after:
             self._take_after(arrival)
         elif arrival.counts:
@@ -89,7 +94,9 @@ class FewerThan(RunningBucket[FewerThanSpec]):
         return bucket
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
-        key: Key = token
+        self._end(token)
+
+    def _end(self, key: Key) -> None:
         bucket = self.buckets.pop(key)
         end = bucket.end or 0
         if not self.spec.bucket.after and (bucket.count or not self.spec.for_each):
@@ -102,6 +109,7 @@ class FewerThan(RunningBucket[FewerThanSpec]):
             bucket,
             anchor=f"{bucket.events[0].id if spec.bucket.after else ''}@{iso(end)}",
             time=end,
+            own=end,
             clause={"fewer_than": spec.fewer_than, "within": durations.show(spec.within)},
             what=f"{max(0, bucket.count) or 'no'} {spec.bucket.names()} in a bucket of {durations.show(spec.within)}"
             + (f", fewer than {spec.fewer_than}" if spec.fewer_than > 1 else ""),

@@ -3,13 +3,13 @@
 Without `after` the first event opens a bucket, and one that comes late may still move its start back, as long as all
 that counted fits into one length. Without `within` every so-many-th event fires, whenever it comes.
 
-With `after` the bucket goes when it has fired or ended. Without `within` it does not end: it waits for the first event
-that is expected and does not open it again.
+With `after` the bucket goes when it has fired or ended. Without `within` it does not end, and an event that opens
+buckets never counts: nothing comes after itself.
 """
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from airside.events.wire import Micros
 from airside.triggers import durations
@@ -21,12 +21,6 @@ class ReachesSpec(BucketSpec):
     """Fires as soon as a bucket holds so many events."""
 
     reaches: int = Field(ge=1, le=MAX_THRESHOLD, description="how many events make it fire")
-
-    @model_validator(mode="after")
-    def _can_be(self) -> "ReachesSpec":
-        if self.bucket.after and self.within is None and self.reaches > 1:
-            raise ValueError("`after` and a `reaches` of more than 1 need `within`: only one event comes next")
-        return self
 
 
 class Reaches(RunningBucket[ReachesSpec]):
@@ -76,8 +70,7 @@ class Reaches(RunningBucket[ReachesSpec]):
     def _take_next(self, arrival: Arrival) -> None:
         bucket = self.buckets.get(arrival.key)
         if arrival.opens:
-            if bucket is not None or self._has_room():
-                self.drop(arrival.key)
+            if bucket is None and self._has_room():
                 self._open(arrival, 0)
         elif bucket is not None and arrival.own >= bucket.start:
             self._count(arrival, bucket)
@@ -111,7 +104,7 @@ class Reaches(RunningBucket[ReachesSpec]):
         self.drop(key)
         if bucket.end is not None and not spec.bucket.after:
             self.buckets[key] = Bucket(bucket.end, bucket.end + self.within)
-        self.deliver(key, bucket, anchor=arrival.ref.id, time=arrival.clock, clause=clause, what=what)
+        self.deliver(key, bucket, anchor=arrival.ref.id, time=arrival.clock, own=arrival.own, clause=clause, what=what)
 
     def _has_room(self) -> bool:
         """Drop buckets that are over for long, those untouched for longest first."""

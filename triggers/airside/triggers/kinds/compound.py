@@ -99,6 +99,7 @@ class Fired(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     clause: dict[str, Any]
     blind_for: Micros
+    occurred: Micros  # by the events' own clocks, where the child can tell; else the moment
 
     @property
     def order(self) -> tuple[Micros, int]:
@@ -267,6 +268,7 @@ class RunningCompound(base.RunningTrigger[base.SpecT]):
             verdict.reason,
             verdict.clause,
             verdict.blind_for,
+            self._moment if verdict.occurred is None else min(verdict.occurred, self._moment),
         )
         self._noted.setdefault(self._children[number].outer_key(verdict.key), []).append(fired)
 
@@ -304,6 +306,7 @@ class RunningCompound(base.RunningTrigger[base.SpecT]):
                 reason=f"{what}: {'; '.join(fired.reason for fired in parts)}",
                 clause=clause,
                 blind_for=max(fired.blind_for for fired in parts),
+                occurred=max(fired.occurred for fired in parts),
             )
         )
 

@@ -105,6 +105,7 @@ class Match(base.RunningTrigger[MatchSpec]):
                 event_count=len(events),
                 reason=reason,
                 clause=clause,
+                occurred=min(events[-1].time, end),
             )
         )
 
