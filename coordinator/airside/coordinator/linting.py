@@ -1,11 +1,12 @@
 """What can be said about a file of automations without running it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
 
+from airside.coordinator import suspicions
 from airside.triggers import document, nodes
 from airside.triggers.exceptions import InvalidDocument
 from airside.triggers.model import Automation
@@ -43,8 +44,32 @@ def findings(file: str, text: str) -> list[Finding]:
     found = [
         Finding(file, *tree.place(place), level, nodes.show_path(place[1:]), message)
         for automation in automations
-        for level, place, message in _of_automation(automation, places[automation.name])
+        for level, place, message in _of_automation(automation, tree, places[automation.name])
     ]
+    for later, first in suspicions.duplicates(automations):
+        place = (*places[later.name], "trigger")
+        line, _ = tree.place((*places[first.name], "trigger"))
+        message = f"says the same as the trigger of `{first.name}` in line {line}: both fire each time"
+        found.append(Finding(file, *tree.place(place), "warning", nodes.show_path(place[1:]), message))
+    return sorted(set(found))
+
+
+def never_seen(file: str, text: str, count: Callable[[tuple[str, ...]], int]) -> list[Finding]:
+    """Find absences whose types never occurred. `count` tells how many events of some types there were."""
+    try:
+        automations = document.parse_file(text).automations
+    except InvalidDocument:
+        return []
+    tree = nodes.read(text)
+    places = _places(tree)
+    found = []
+    for automation in automations:
+        for path, types in suspicions.expected_types(automation):
+            if count(types):
+                continue
+            place = (*places[automation.name], *path)
+            message = f"no {' or '.join(types)} was ever seen on this server"
+            found.append(Finding(file, *tree.place(place), "warning", nodes.show_path(place[1:]), message))
     return sorted(found)
 
 
@@ -62,13 +87,17 @@ def knows_actions() -> bool:
     return _action_lint() is not None
 
 
-def _of_automation(automation: Automation, place: Path) -> Iterator[tuple[Literal["error", "warning"], Path, str]]:
+def _of_automation(
+    automation: Automation, tree: Tree, place: Path
+) -> Iterator[tuple[Literal["error", "warning"], Path, str]]:
     data = automation.to_document()
     lint = _action_lint()
     for path, message in lint.problems(data) if lint else ():
         yield "error", (*place, *_parts(path)), message
     for path, message in _warnings(data):
         yield "warning", (*place, *_parts(path)), message
+    for inner, message in suspicions.suspicions(automation, tree, place):
+        yield "warning", (*place, *inner), message
 
 
 def _warnings(data: dict[str, Any]) -> Iterator[tuple[str, str]]:

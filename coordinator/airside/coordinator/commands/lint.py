@@ -2,21 +2,27 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airside.sdk.cli import output, tree
+from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.failures import CANNOT, FAILED
+
+if TYPE_CHECKING:
+    from airside.coordinator import linting
 
 
 def lint(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files; `-` reads stdin.")],
     *,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the server too whether what is expected was ever seen.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check files of automations. Exit code 1 when there is a mistake. Needs no server."""
+    """Check files of automations. Exit code 1 when there is a mistake. Needs no server, but for `--online`."""
     from airside.coordinator import linting
 
     findings: list[linting.Finding] = []
@@ -29,7 +35,7 @@ def lint(
             output.note(f"error: cannot read {file}: {reason}")
             unread = True
             continue
-        findings += linting.findings(file, text)
+        findings += sorted(linting.findings(file, text) + (_never_seen(file, text) if online else []))
     if as_json:
         output.as_json([finding.to_dict() for finding in findings])
     else:
@@ -49,7 +55,18 @@ def lint(
 lint.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside automations lint automations.yaml",
     "airside automations lint rules/*.yaml --strict",
+    "airside automations lint rules/*.yaml --online",
 )
+
+
+def _never_seen(file: str, text: str) -> "list[linting.Finding]":
+    """Ask the server about the types that a file's absences wait for."""
+    from airside.coordinator import linting
+
+    with options.connect() as client:
+        return linting.never_seen(
+            file, text, lambda types: int(client.get("/api/events/count", {"type": list(types)})["count"])
+        )
 
 
 def _summary(files: int, errors: int, warnings: int) -> str:
