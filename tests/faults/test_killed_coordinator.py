@@ -129,7 +129,7 @@ def test_a_second_start_on_the_same_home_says_who_has_it_and_exits_2(up: Up) -> 
 
     up.start()
     second = subprocess.run(
-        [AIRSIDE, "up", "--home", str(up.home), "--port", "0"],
+        [AIRSIDE, "up", "--home", str(up.home), "--port", up.url.rpartition(":")[2]],
         capture_output=True,
         text=True,
         timeout=30,

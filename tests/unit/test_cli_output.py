@@ -1,5 +1,6 @@
 """What commands print: cells that cannot harm a terminal, times with their zone, and the account of a firing."""
 
+import io
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -114,3 +115,23 @@ def test_a_recovery_says_how_late() -> None:
 )
 def test_spans_are_said_as_people_say_them(value: float, said: str) -> None:
     assert explaining.seconds(value) == said
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal of eighty columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("long", ["short", "table://warehouse/" + "x" * 90])
+def test_on_a_terminal_nothing_is_cut_whatever_its_width(monkeypatch: pytest.MonkeyPatch, long: str) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    firing = "3bea6feb1e86b53c07863da210f0f767"
+    output.table(["TIME", "RESOURCE", "ID"], [["2026-11-22 09:00:00.000+01:00", long, firing]])
+    shown = screen.getvalue()
+    assert firing in shown
+    assert "2026-11-22 09:00:00.000+01:00" in shown
+    assert long in shown

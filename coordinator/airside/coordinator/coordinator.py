@@ -59,10 +59,16 @@ class Coordinator:
         self._clients: list[Client] = []
         self._stops: list[Callable[[], Any]] = []
 
-    async def start(self) -> None:
-        """Start everything; returns when events can be posted, while the log may still be read in.
+    def claim_home(self) -> None:
+        """Make the home folder ours, until `stop`. Raises HomeInUse, saying who has it."""
+        self.home.lock()
+        self._stops.append(self.home.release)
 
-        Raises HomeInUse, ServerFailed, LogUnavailable, LogDamaged; whatever was started is stopped again.
+    async def start(self) -> None:
+        """Start everything, in a home that was claimed.
+
+        Returns when events can be posted, while the log may still be read in. Raises ServerFailed, LogUnavailable,
+        LogDamaged; whatever was started is stopped again.
         """
         try:
             await self._start()
@@ -71,8 +77,6 @@ class Coordinator:
             raise
 
     async def _start(self) -> None:
-        self.home.lock()
-        self._stops.append(self.home.release)
         url = self._start_server()
         self.log = Log(await self._connect(url, "airside"))
         await self.log.ensure(replicas=self.settings.replicas, max_bytes=self.settings.max_log_bytes)

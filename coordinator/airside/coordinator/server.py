@@ -51,8 +51,13 @@ async def serve(settings: ServerSettings, ready: Callable[[Coordinator, str], Aw
 @contextlib.asynccontextmanager
 async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, str]]:
     """Run a coordinator and its HTTP server for as long as the block lasts; gives both it and its URL."""
-    listener = _listen(settings)
     coordinator = Coordinator(settings)
+    coordinator.claim_home()
+    try:
+        listener = _listen(settings)
+    except BaseException:
+        await coordinator.stop()
+        raise
     url = _url(settings, listener)
     coordinator.addresses["http"] = url
     try:

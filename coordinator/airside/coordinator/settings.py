@@ -12,12 +12,13 @@ from pydantic_settings import (
 )
 
 from airside.coordinator.api.gate import is_local_host
+from airside.sdk.settings import find_file
 
 
 class ServerSettings(BaseSettings):
     """Everything `airside up` can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore", toml_file="airside.toml")
+    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("airside", appauthor=False)),
@@ -58,4 +59,4 @@ class ServerSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Look at what was given, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())

@@ -44,7 +44,7 @@ class LogUnavailable(LogError):
 
 
 class LogFull(LogError):
-    """The event log has reached its size limit and refuses new events. Raise `max_bytes` or add disk."""
+    """The event log has reached its size limit and refuses new events. Raise AIRSIDE_MAX_LOG_BYTES or add disk."""
 
 
 class LogDamaged(LogError):

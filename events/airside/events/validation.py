@@ -223,7 +223,7 @@ def _problem(entry: Any) -> Problem:
     field = ".".join(str(part) for part in entry["loc"])
     if entry["type"] == "extra_forbidden":
         return Problem(field, "unknown field; your own data goes under `payload` or `resource.labels`")
-    if entry["type"] in ("timezone_aware", "datetime_from_date_parsing"):
+    if entry["type"] == "timezone_aware":
         return Problem(field, model.ZONE_RULE)
     return Problem(field, entry["msg"].removeprefix("Value error, "))
 

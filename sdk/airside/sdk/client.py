@@ -89,7 +89,11 @@ class Client:
                 timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
             )
         self._check(response)
-        return response.json() if response.content else None
+        try:
+            return response.json() if response.content else None
+        except ValueError as error:
+            text = f"what answers at {self.url} is not Airside; set AIRSIDE_URL to where Airside is"
+            raise CannotReach(text, status=response.status_code) from error
 
     def server_time(self) -> datetime | None:
         """Ask whether the server is up, and give its clock to the second; None if it does not tell."""

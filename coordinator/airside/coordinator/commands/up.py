@@ -46,6 +46,7 @@ def up(
 def _run(given: dict[str, Any], verbose: bool) -> int:
     """Run until stopped; give the exit code: 0 after a signal, 2 when it could not start."""
     import logging
+    import tomllib
 
     import pydantic
 
@@ -70,6 +71,9 @@ def _run(given: dict[str, Any], verbose: bool) -> int:
         for problem in error.errors(include_url=False):
             where = ".".join(str(part) for part in problem["loc"])
             typer.echo(f"{where or 'settings'}: {problem['msg'].removeprefix('Value error, ')}", err=True)
+        return 2
+    except tomllib.TOMLDecodeError as error:
+        typer.echo(f"airside.toml is not valid TOML: {error}", err=True)
         return 2
     except AirsideError as error:
         typer.echo(str(error), err=True)

@@ -10,8 +10,7 @@ from typing import Any, Final, TypeAlias
 # Escape sequences in an event's texts must not reach a terminal.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-#: A cell of at most so many characters is never broken: positions, types, times with milliseconds and offset.
-MAX_UNBROKEN_CHARS: Final = 29
+_GAP: Final = 2  # characters between columns
 
 Row: TypeAlias = Sequence[object]
 
@@ -48,19 +47,35 @@ def table(headers: Sequence[str], rows: Iterable[Row], *, empty: str = "nothing 
     if not cells:
         note(empty)
         return
-    from rich import box
     from rich.console import Console
+
+    console = Console(highlight=False)
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    if sum(widths) + _GAP * (len(widths) - 1) > console.width:
+        _records(headers, cells)
+        return
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, header in enumerate(headers):
         is_number = all(isinstance(row[number], int | float | None) for row in found)
-        is_short = max(len(texts[number]) for texts in cells) <= MAX_UNBROKEN_CHARS
-        drawn.add_column(header, overflow="fold", no_wrap=is_short, justify="right" if is_number else "left")
+        drawn.add_column(header, no_wrap=True, justify="right" if is_number else "left")
     for texts in cells:
         drawn.add_row(*(Text(text) for text in texts))
-    Console(highlight=False).print(drawn)
+    console.print(drawn)
+
+
+def _records(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print what does not fit side by side as names and values: nothing is cut, an id can be copied."""
+    width = max(map(len, headers))
+    for number, texts in enumerate(cells):
+        if number:
+            line()
+        for header, text in zip(headers, texts, strict=True):
+            if text:
+                line(f"{header:<{width}}  {text}")
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

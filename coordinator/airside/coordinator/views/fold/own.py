@@ -22,7 +22,7 @@ class Document(msgspec.Struct, frozen=True):
     """What the views show of an automation's document."""
 
     enabled: bool = True
-    severity: str | None = None
+    severity: str | None = "medium"
     description: str | None = None
 
 
