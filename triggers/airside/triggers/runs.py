@@ -11,7 +11,8 @@ class Runs:
 
     def __init__(self) -> None:
         self._finished: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._watchers: dict[tuple[str, str], dict[tuple[int, Any], None]] = {}
+        # nearly always one for a run, and then not worth a table of its own
+        self._watchers: dict[tuple[str, str], tuple[int, Any] | dict[tuple[int, Any], None]] = {}
 
     def is_finished(self, workspace: str, run: str) -> bool:
         """Tell whether the run has finished."""
@@ -19,15 +20,20 @@ class Runs:
 
     def watch(self, workspace: str, run: str, rule: int, token: Any) -> None:
         """Note that a rule wants to know."""
-        self._watchers.setdefault((workspace, run), {})[rule, token] = None
+        name, watcher = (workspace, run), (rule, token)
+        known = self._watchers.setdefault(name, watcher)
+        if isinstance(known, dict):
+            known[watcher] = None
+        elif known != watcher:
+            self._watchers[name] = {known: None, watcher: None}
 
     def unwatch(self, workspace: str, run: str, rule: int, token: Any) -> None:
         """Take that back."""
-        watchers = self._watchers.get((workspace, run))
-        if watchers is not None:
-            watchers.pop((rule, token), None)
-            if not watchers:
-                del self._watchers[workspace, run]
+        known = self._watchers.get((workspace, run))
+        if isinstance(known, dict):
+            known.pop((rule, token), None)
+        if not known or known == (rule, token):
+            self._watchers.pop((workspace, run), None)
 
     def finish(self, workspace: str, run: str) -> list[tuple[int, Any]]:
         """Note that a run has finished, and give the rules that wanted to know, each with its token."""
@@ -36,7 +42,8 @@ class Runs:
         finished.move_to_end((workspace, run))
         if len(finished) > MAX_FINISHED:
             finished.popitem(last=False)
-        return list(self._watchers.pop((workspace, run), ()))
+        known = self._watchers.pop((workspace, run), None)
+        return [known] if isinstance(known, tuple) else list(known or ())
 
     def save(self) -> Any:
         """Give the state as plain values."""
