@@ -11,7 +11,7 @@ from airside.triggers.importing.automations import Imported, Translated
 _HEAD: Final = (
     "# Imported from Prefect. Read the lines that begin with `# left out` and `# changed` before applying it."
 )
-_PLAIN: Final = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*")
+_PLAIN: Final = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*|(\d+(ms|[dhms]))+")
 _WORDS: Final = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _MAX_LINE: Final = 60  # a list that is longer is written line by line
 

@@ -50,7 +50,7 @@ class FewerThan(RunningBucket[FewerThanSpec]):
         if bucket is None:
             if not self.has_room(self.buckets):
                 return
-            bucket = self._start(arrival.key, arrival.own)
+            bucket = self._start_at(arrival)
             bucket.start -= LOOK_BACK
         self.touch(arrival.key)
         if bucket.start <= arrival.own:
@@ -77,7 +77,7 @@ class FewerThan(RunningBucket[FewerThanSpec]):
                     self._open(arrival)
 
     def _open(self, arrival: Arrival) -> None:
-        bucket = self._start(arrival.key, arrival.own)
+        bucket = self._start_at(arrival)
         bucket.note(arrival.ref)
         for held in self.held.inside(arrival.key, bucket.start, bucket.end, arrival.clock):
             bucket.count += 1
@@ -85,13 +85,16 @@ class FewerThan(RunningBucket[FewerThanSpec]):
         if bucket.count >= self.spec.fewer_than:
             self.drop(arrival.key)
 
-    def _start(self, key: Key, start: Micros) -> Bucket:
+    def _start(self, key: Key, start: Micros, not_before: Micros = 0) -> Bucket:
+        """Begin a bucket. A deadline passes once the clock is beyond it, a bucket ends when it has reached its end."""
         end = start + self.within
         bucket = self.buckets[key] = Bucket(start, end)
-        # A deadline passes once the clock is beyond it, a bucket ends when the clock has reached its end. One that was
-        # over when it began waits for the clock to move: what belongs into it may be next on the log.
-        bucket.timer = self.host.set_event_timer(max(end - 1, self.event_time), key)
+        bucket.timer = self.host.set_event_timer(max(end - 1, not_before), key)
         return bucket
+
+    def _start_at(self, arrival: Arrival) -> Bucket:
+        """Begin a bucket at an event. One that is over by now waits: what belongs into it may be next on the log."""
+        return self._start(arrival.key, arrival.own, self.event_time)
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
         self._end(token)
