@@ -1,6 +1,7 @@
 """Every scenario of Prefect's triggers, by way of import, YAML and parser, on our engine."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from tests.golden.prefect_decisions import DECISIONS, KEPT
@@ -82,3 +83,9 @@ def test_an_imported_rule_with_plain_filters_is_a_plain_match():
     assert import_rule(trigger).to_document()["trigger"] == {
         "match": {"type": ["run.>"], "resource": [{"id": ["run.*"]}]}
     }
+
+
+def test_the_documentation_lists_every_difference_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "importing-automations.md").read_text()
+    listed = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and line.count("|") == 4}
+    assert listed & set(SCENARIOS) == set(DECISIONS) | set(KEPT)

@@ -1,8 +1,9 @@
 """Imported event triggers against a naive model of Prefect's buckets, on histories that nobody thought of."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference_buckets
+from tests.property.budget import tries
 from tests.property.reference_buckets import Rule
 from tests.support.prefect import Replay
 
@@ -21,7 +22,6 @@ rules = st.builds(
 entries = st.tuples(
     st.sampled_from([0, 1, 3, 7, 10, 13, 40]), st.sampled_from([None, *NAMES]), st.sampled_from(RESOURCES)
 )
-QUICK = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def written(rule):
@@ -59,7 +59,7 @@ def played(rule, timeline, *, lag=0, restarts=frozenset()):
 
 
 @given(rules, st.lists(entries, max_size=14), st.frozensets(st.integers(0, 13), max_size=2))
-@QUICK
+@tries(300)
 def test_imported_rules_count_in_buckets_as_stated(rule, steps, restarts):
     timeline = timed(steps)
     wanted = reference_buckets.firings(rule, timeline)
@@ -67,7 +67,7 @@ def test_imported_rules_count_in_buckets_as_stated(rule, steps, restarts):
 
 
 @given(rules, st.lists(entries, max_size=10), st.sampled_from([1, 60, 7_200]))
-@QUICK
+@tries(300)
 def test_events_that_are_all_equally_late_give_the_same_verdicts_later(rule, steps, lag):
     """Ticks see an event clock that is behind by the lag; the events among themselves see none."""
     opened = rule.after or rule.keyed or rule.posture == "reactive"
