@@ -1,6 +1,5 @@
 """Absence, exactly: what is on time, what is late, what is said and when."""
 
-
 from tests.support.timeline import Timeline, moment, outcomes, rule
 
 AFTER = {
@@ -326,3 +325,18 @@ def test_on_gap_hold_without_a_hole_does_not_wait():
     line = Timeline(after(on_gap="hold"))
     line.event(0, "job.started")
     assert len(ticks(line, 5, 11)) == 1
+
+
+def test_each_after_event_can_open_a_window_of_its_own():
+    line = Timeline(rule(trigger={"absence": {"type": "x"}, "after": {"type": "a"}, "within": "10s", "rearm": "each"}))
+    line.event(0, "a", id="first")
+    line.event(2, "a", id="second")
+    line.event(4, "a", id="third")
+    line.reload()
+    assert line.event(5, "x") == []
+    late = line.event(13, "z")
+    assert [(each.outcome, each.events[0]["id"]) for each in late] == [("triggered", "second")]
+    assert line.event(13.5, "x") == []
+    (end,) = line.event(14, "x")
+    assert (end.outcome, end.resolves, end.late_by) == ("resolved", late[0].id, 2_000_000)
+    assert line.event(60, "x") == []

@@ -106,6 +106,10 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
     def drop_window(self, key: Key) -> None:
         """Close what is open for the key, if anything."""
 
+    def shown_key(self, key: Key) -> Key:
+        """Cut a key down to the parts of `for_each`."""
+        return key[: len(self.spec.for_each)]
+
     def settle(self, key: Key) -> None:
         """Take that back once neither a window nor a breach of the key is left."""
         if self._run_part is not None and key not in self.breaches and not self.has_window(key):
@@ -145,12 +149,15 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         clause: dict[str, Any],
         how: str,
     ) -> None:
-        """Deliver that nothing came in time; remember it, unless it was suppressed."""
-        now = self.host.now
+        """Deliver that nothing came in time; remember it, unless it was suppressed.
+
+        What follows the parts of `for_each` in a key tells windows of the same key apart, and is not shown.
+        """
+        now, shown = self.host.now, self.shown_key(key)
         blind_for = self.host.gaps.blind_for(start, due + self.grace, now)
         reason = f"no {name_filter(self.spec.absence)} {how}{span(start, due, self.timezone)}"
-        if key:
-            reason += f" for {keys.describe(self.spec.for_each, key)}"
+        if shown:
+            reason += f" for {keys.describe(self.spec.for_each, shown)}"
         if self.grace:
             clause["grace"] = durations.show(self.grace)
             reason += f" (grace {durations.show(self.grace)})"
@@ -159,7 +166,7 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
             reason += f"; the plane itself was blind for {durations.show(blind_for)} of it"
         fired = self.host.trigger(
             Verdict(
-                key=key,
+                key=shown,
                 anchor=anchor,
                 time=due,
                 start=start,
@@ -215,7 +222,7 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         name = f"{ref.type} {ref.id}"
         self.host.resolve(
             Verdict(
-                key=key,
+                key=self.shown_key(key),
                 anchor=breach.id,
                 time=clock,
                 start=breach.start,

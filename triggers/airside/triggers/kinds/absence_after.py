@@ -2,6 +2,9 @@
 
 Later `after` events of an open window change nothing (`rearm: keep`) or move its deadline (`rearm: restart`). An event
 that is both closes first and opens then. A new breach of a key takes the place of an older unresolved one.
+
+With `rearm: each` every `after` event opens a window of its own. An expected event serves one of them: it closes the
+oldest that is open, or else resolves the oldest breach. Each window counts as a key where those are limited.
 """
 
 from collections.abc import Iterable
@@ -18,6 +21,7 @@ from airside.triggers.filters import Filter
 from airside.triggers.index import Subscription
 from airside.triggers.keys import Key
 from airside.triggers.kinds import absence, base
+from airside.triggers.kinds.slots import Slots
 from airside.triggers.phrases import name_filter
 
 
@@ -26,7 +30,9 @@ class AfterSpec(absence.AbsenceSpec):
 
     after: Filter = Field(description="the events that open a window")
     within: Duration = Field(description="how long after it the expected event may come")
-    rearm: Literal["keep", "restart"] = Field("keep", description="what another `after` event does to an open window")
+    rearm: Literal["keep", "restart", "each"] = Field(
+        "keep", description="what another `after` event does: nothing, begin the window anew, or open one of its own"
+    )
 
 
 class _Window(msgspec.Struct, array_like=True):
@@ -40,12 +46,13 @@ class _Window(msgspec.Struct, array_like=True):
 
 
 class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
-    """At most one open window per key."""
+    """At most one open window per key; with `rearm: each` per slot, which is the key and the opening event's id."""
 
     def __init__(self, spec: AfterSpec, host: base.Host) -> None:
         super().__init__(spec, host)
         self._opens = matching.compile_filter(spec.after)
         self._windows: dict[Key, _Window] = {}
+        self._slots = Slots(len(spec.for_each)) if spec.rearm == "each" else None
         self.subscriptions = tuple(
             Subscription(part.type, matching.resource_ids(part)) for part in (spec.absence, spec.after)
         )
@@ -78,7 +85,7 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             self._open(key, entry)
 
     def _open(self, key: Key, entry: Entry) -> None:
-        window = self._windows.get(key)
+        window = None if self._slots else self._windows.get(key)
         if window is not None:
             if self.spec.rearm == "keep":
                 return
@@ -88,20 +95,39 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
         start, anchor = self.moment(entry)
         due = start + self.spec.within
         verdict = self.verdict_at(due, entry.clock)
+        if self._slots:
+            key = self._slots.open((*key, anchor.id))
         self._windows.pop(key, None)  # keys stand in the order in which they were last touched
         self._windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
         self.watch(key)
 
     def _close(self, key: Key, entry: Entry) -> None:
         moment, ref = self.moment(entry)
-        window = self._windows.get(key)
+        slot = self._served(key, moment)
+        window = self._windows.get(slot)
         if window is not None and self.spec.time == "occurred" and moment > window.due:
             window.late = window.late or (moment, entry.clock, ref)
         elif window is not None:
-            self.host.cancel_timer(window.timer)
-            del self._windows[key]
-        self.resolve(key, moment, entry.clock, ref)
-        self.settle(key)
+            self.drop_window(slot)
+        if window is None or not self._slots:
+            self.resolve(slot, moment, entry.clock, ref)
+        self.settle(slot)
+
+    def _served(self, key: Key, moment: Micros) -> Key:
+        """Say which window or breach an expected event is for."""
+        if not self._slots:
+            return key
+        slots: Iterable[Key] = self._slots.of(key)
+        if self.spec.time == "occurred":
+            waiting = [slot for slot in slots if not self._windows[slot].late]
+            slots = [slot for slot in waiting if moment <= self._windows[slot].due] or waiting
+        first: Key | None = next(iter(slots), None)
+        return first or self._slots.oldest_breach(key, self.breaches) or key
+
+    def settle(self, key: Key) -> None:
+        super().settle(key)
+        if self._slots and key not in self.breaches:
+            self._slots.forget_breach(key)
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
         window = self._windows[token]
@@ -110,7 +136,9 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             window.held, window.verdict = True, until
             window.timer = self.host.set_timer(until, token)
             return
-        del self._windows[token]
+        self.drop_window(token)
+        if self._slots:
+            self._slots.note_breach(token)
         self.breach(
             token,
             anchor=window.anchor.id,
@@ -128,8 +156,11 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
         window = self._windows.pop(key, None)
         if window:
             self.host.cancel_timer(window.timer)
+            if self._slots:
+                self._slots.close(key)
 
     def explain_key(self, key: Key) -> dict[str, Any]:
+        key = self._served(key, self.host.now)
         window = self._windows.get(key)
         opens, closes = name_filter(self.spec.after), name_filter(self.spec.absence)
         none_open = f"no window is open: no {opens} opened one, or {closes} came in time and closed it"
@@ -145,6 +176,8 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
         self._windows = dict(msgspec.convert(state[1], list[tuple[Key, _Window]]))
         for key in self._windows:
             self.watch(key)
+        if self._slots:
+            self._slots.load(self._windows, self.breaches)
 
 
 base.register(base.TriggerKind("absence", "after", AfterSpec, AbsenceAfter, has_state=True))
