@@ -1,7 +1,8 @@
 """Calendar deadlines: `by: {time: "09:00", days: mon-fri, timezone: America/New_York}`, or `{cron: "0 9 1 * *"}`.
 
-A slot is named by its local date and time and happens at one moment; see `airside.triggers.zones` for days
-on which clocks change. Each local time counts once: a cron of every half hour has no second 02:30.
+A local date among the `holidays` has no deadline. A slot is named by its local date and time and happens at one moment;
+see `airside.triggers.zones` for days on which clocks change. Each local time counts once: a cron of every half hour has
+no second 02:30.
 """
 
 import re
@@ -14,14 +15,15 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from airside.events.wire import Micros
-from airside.triggers import zones
-from airside.triggers.durations import MAX_DURATION, SECOND
-from airside.triggers.strict import Strict
+from airside.triggers import days_off, zones
+from airside.triggers.durations import DAY, MAX_DURATION, SECOND
+from airside.triggers.strict import OneOrMore, Several, Strict, Text
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 _DAY: Final = timedelta(days=1)
 _LOOK_AHEAD: Final = 40  # days until some weekday comes, with room for a date that a zone left out
+_DAYS_OFF: Final = 7  # by how much holidays may lengthen it
 _DAYS_RULE: Final = "must be weekdays, as mon-fri, or sat,sun, or a list of mon tue wed thu fri sat sun"
 _SAMPLE_FROM: Final = 1_704_067_200 * SECOND  # 1 January 2024
 _SAMPLES: Final = 9
@@ -98,6 +100,25 @@ class Calendar(Strict):
         None, description="the window begins at this local time of the same date, not at the last deadline"
     )
 
+    holidays: OneOrMore[Text] = Field(
+        (), max_length=days_off.MAX_ENTRIES, description="no deadline on these: countries (US, US-NY), or dates"
+    )
+    holiday_dates: Several[Annotated[str, AfterValidator(days_off.check_date)]] = Field(
+        (), description="the dates that `holidays` stands for; filled in when the file is read"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_up(cls, data: Any) -> Any:
+        """Turn countries into dates, once: what has its dates, as on the log, keeps them."""
+        if not isinstance(data, dict) or not data.get("holidays") or "holiday_dates" in data:
+            return data
+        entries = data["holidays"]
+        texts = (entries,) if isinstance(entries, str) else tuple(entries) if isinstance(entries, list | tuple) else ()
+        if not all(isinstance(text, str) for text in texts) or len(texts) > days_off.MAX_ENTRIES:
+            return data
+        return {**data, "holiday_dates": days_off.dates_of(texts)}
+
     @model_validator(mode="after")
     def _one_way(self) -> "Calendar":
         if (self.time is None) == (self.cron is None):
@@ -124,6 +145,7 @@ class Slots:
         self._calendar = calendar
         self._tz = zones.zone(calendar.timezone)
         self._weekdays = {WEEKDAYS.index(day) for day in calendar.days}
+        self._days_off = {date.fromisoformat(day) for day in calendar.holiday_dates}
 
     @cached_property
     def _time(self) -> time:
@@ -134,7 +156,7 @@ class Slots:
         if self._calendar.cron:
             return self._cron_after(self._calendar.cron, moment)
         day = zones.local(moment, self._tz).date() - _DAY
-        for _ in range(_LOOK_AHEAD):
+        for _ in range(_LOOK_AHEAD + 7 * len(self._days_off)):
             end = self._on(day)
             if end is not None and end > moment:
                 return Slot(f"{day}T{self._calendar.time}", self._since(day), end)
@@ -142,7 +164,7 @@ class Slots:
         return None
 
     def _on(self, day: date) -> Micros | None:
-        if day.weekday() not in self._weekdays:
+        if day.weekday() not in self._weekdays or day in self._days_off:
             return None
         return zones.instant(day, self._time, self._tz)
 
@@ -154,7 +176,7 @@ class Slots:
     def _cron_after(self, cron: str, moment: Micros) -> Slot | None:
         for wall in CronSim(cron, zones.local(moment, self._tz).replace(fold=0)):
             end = zones.instant(wall.date(), wall.time(), self._tz)
-            if end is not None and end > moment:
+            if end is not None and end > moment and wall.date() not in self._days_off:
                 return Slot(f"{wall:%Y-%m-%dT%H:%M}", None, end)
         return None
 
@@ -168,4 +190,5 @@ def longest_gap(calendar: Calendar) -> Micros:
     while len(dues) < _SAMPLES and (slot := slots.after(moment)):
         moment = slot.due
         dues.append(moment)
-    return max((later - earlier for earlier, later in pairwise(dues)), default=MAX_DURATION)
+    longest = max((later - earlier for earlier, later in pairwise(dues)), default=MAX_DURATION)
+    return longest + _DAYS_OFF * DAY if calendar.holiday_dates else longest
