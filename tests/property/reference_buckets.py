@@ -46,38 +46,50 @@ def ended(rule, buckets, key, t, said):
 
 
 def step(rule, buckets, held, said, key, t, event, opens, counts):
-    fresh = {"start": t, "end": t + rule.within, "count": -1 if opens and counts else 0, "last": None}
-    bucket = buckets.get(key)
-    reactive = rule.posture == "reactive"
-    endless = reactive and rule.within == 0
-    if bucket and reactive and not endless and t >= bucket["end"]:
+    (reactive if rule.posture == "reactive" else proactive)(rule, buckets, held, said, key, t, event, opens, counts)
+
+
+def reactive(rule, buckets, held, said, key, t, event, opens, counts):
+    endless = rule.within == 0
+    if key in buckets and not endless and t >= buckets[key]["end"]:
         del buckets[key]
-        bucket = None
-    if endless and rule.after and opens:
-        if not bucket:
-            fresh["count"] = 0
-            buckets[key] = fresh
-        return
-    if not bucket:
-        if rule.after and not opens:
-            return
-        if rule.after or counts:
-            bucket = buckets[key] = fresh
-    if not bucket:
-        return
-    if opens or (counts and t >= bucket["start"]):
-        bucket["last"] = event
-    if not counts or t < bucket["start"]:
+    if key not in buckets and (opens or not rule.after):
+        before_itself = opens and counts and not endless
+        buckets[key] = {"start": t, "end": t + rule.within, "count": -1 if before_itself else 0}
+    bucket = buckets.get(key)
+    if bucket is None or not counts or t < bucket["start"] or (endless and opens):
         return
     bucket["count"] += 1
-    if bucket["count"] < rule.threshold:
-        return
-    if reactive:
+    if bucket["count"] >= rule.threshold:
         said.append((t, key, event))
         del buckets[key]
         if not rule.after and not endless:
-            buckets[key] = {"start": bucket["end"], "end": bucket["end"] + rule.within, "count": 0, "last": None}
-    elif rule.after:
+            buckets[key] = {"start": bucket["end"], "end": bucket["end"] + rule.within, "count": 0}
+
+
+def proactive(rule, buckets, held, said, key, t, event, opens, counts):
+    expected_only = counts and not opens
+    if expected_only:
+        held.append((key, t, event))
+    bucket = buckets.get(key)
+    if bucket is None:
+        if opens:
+            begin(rule, buckets, held, key, t, event)
+        elif not rule.after:
+            buckets[key] = {"start": t, "end": t + rule.within, "count": 1, "last": event}
+        return
+    if opens or counts:
+        bucket["last"] = event
+    bucket["count"] += counts
+    if counts and bucket["count"] >= rule.threshold and rule.after:
         del buckets[key]
         if opens:
-            buckets[key] = {**fresh, "count": 0, "last": event}
+            begin(rule, buckets, held, key, t, event)
+
+
+def begin(rule, buckets, held, key, t, event):
+    """An `after` event opens a bucket; what came at the same moment is in it, though it came before."""
+    same_moment = [e for k, at, e in held if (k, at) == (key, t)]
+    if len(same_moment) < rule.threshold:
+        last = [event, *same_moment][-1]
+        buckets[key] = {"start": t, "end": t + rule.within, "count": len(same_moment), "last": last}

@@ -81,7 +81,7 @@ class Reaches(RunningBucket[ReachesSpec]):
         key, own = arrival.key, arrival.own
         end = own + self.within if self.within else None
         bucket = self.buckets[key] = Bucket(own, end, count)
-        for held in self.held.inside(key, own, end, arrival.clock):
+        for held in self.held.inside(key, own + 1, end, arrival.clock):  # at one moment, the log says which was first
             if self.buckets.get(key) is bucket:
                 self.held.remove(held)
                 self._count(Arrival(key, held.own, arrival.clock, held.ref, opens=False, counts=True), bucket)
