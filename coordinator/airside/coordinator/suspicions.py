@@ -10,6 +10,7 @@ from airside.coordinator.contradictions import contradictions
 from airside.triggers import walking
 from airside.triggers.filters import Filter
 from airside.triggers.kinds import TriggerSpec
+from airside.triggers.kinds.query import QuerySpec
 from airside.triggers.model import Automation
 from airside.triggers.nodes import Path, Tree
 from airside.triggers.walking import Place
@@ -54,6 +55,8 @@ def expected_types(automation: Automation) -> Iterator[tuple[Place, tuple[str, .
 
 
 def _endless_keys(path: Place, spec: TriggerSpec) -> Iterator[tuple[Place, str]]:
+    if isinstance(spec, QuerySpec):
+        return  # the columns of its rows: a query gives as many as it gives
     for number, part in enumerate(spec.for_each):
         last = re.split(r"[.\[\]'\"]+", part.strip("]'\""))[-1].lower()
         if part.startswith("$") and _ENDLESS.fullmatch(last):
