@@ -64,7 +64,7 @@ def fired_by(rule, entries: list[Happened]) -> list[Fired]:
             openers = [
                 e.position for e in entries if e.id == said.anchor and history.clock[e.position] == said.time - length
             ]
-            at, turn = (said.time + rule.grace, AFTER_EVENTS), (max(openers, default=0),)
+            at, turn = (said.time + rule.grace, AFTER_EVENTS), (min(openers, default=0),)
         found.append(Fired(0, said.key, *at, turn, said.position))
     return found
 

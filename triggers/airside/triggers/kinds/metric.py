@@ -209,7 +209,7 @@ class Metric(base.RunningTrigger[MetricSpec]):
             moments.append(kept.full_at)
         if kept.since is not None and kept.fired is None:
             moments.append(kept.since + (spec.for_ or 0))
-        if window.samples and (not spec.counts or (kept.since is None) == (spec.below is not None)):
+        if window.samples and (spec.leaving_begins if kept.since is None else spec.leaving_ends):
             moments.append(window.samples[0][0] + spec.over)
         if not moments or (kept.timer is not None and kept.timer_at <= min(moments)):
             return

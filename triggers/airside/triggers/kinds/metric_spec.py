@@ -94,6 +94,16 @@ class MetricSpec(base.TriggerSpec):
         return self.counts and self.below is not None
 
     @property
+    def leaving_begins(self) -> bool:
+        """Whether an event that leaves the window can make the condition hold."""
+        return not self.counts or self.below is not None
+
+    @property
+    def leaving_ends(self) -> bool:
+        """Whether an event that leaves the window can end the condition."""
+        return not self.counts or self.above is not None or self.min_samples > 0
+
+    @property
     def needs_full_window(self) -> bool:
         """Whether nothing is judged before a whole window has passed."""
         return self.metric in _GROWING and self.below is not None
