@@ -308,6 +308,7 @@ class Engine:
         self._indexes[rule.workspace].remove(number, rule.subscriptions)
         rule.close()
 
+    @snapshot.no_collection()
     def save(self) -> bytes:
         """Give the whole state as bytes, checked when they are loaded."""
         return snapshot.pack(
@@ -333,6 +334,7 @@ class Engine:
         )
 
     @classmethod
+    @snapshot.no_collection()
     def load(cls, data: bytes) -> "Engine":
         """Make the engine that was saved.
 
