@@ -34,7 +34,7 @@ def metric_rules(draw):
         against=draw(st.sampled_from(TYPES)) if metric == "ratio" else "",
         over=draw(SPANS),
         held=draw(HELD),
-        min_samples=draw(st.sampled_from([0, 0, 0, 2])),
+        min_samples=0 if metric in ("count", "rate") else draw(st.sampled_from([0, 0, 2])),
         cooldown=draw(COOLDOWN),
         for_each="resource.id" if keyed else "",
         armed_by=draw(st.sampled_from(["event", "rule"])) if can_arm else "event",

@@ -199,6 +199,7 @@ def test_percentiles_keep_their_order_over_many_values():
         ({"above": 1, "value": "$.v"}, "`count` counts events and takes no `value`"),
         ({"above": 1, "metric": "ratio"}, "`ratio` needs `against`"),
         ({"above": 1, "against": {"type": "b"}}, "`count` takes no `against`"),
+        ({"above": 1, "min_samples": 2}, "`count` takes no `min_samples`"),
         ({"above": "1m"}, "`above` must be a number"),
         ({"above": 1, "armed_by": "rule"}, "goes with a count or rate that is `below`"),
         ({"below": 1, "armed_by": "rule", "for_each": ["resource.id"]}, "cannot know the keys of `for_each`"),

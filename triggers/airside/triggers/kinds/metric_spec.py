@@ -49,7 +49,9 @@ class MetricSpec(base.TriggerSpec):
     for_: Duration | None = Field(
         None, alias="for", description="how long the condition must hold; at once if left out"
     )
-    min_samples: int = Field(0, ge=0, le=1_000_000, description="with fewer events in the window nothing is judged")
+    min_samples: int = Field(
+        0, ge=0, le=1_000_000, description="with fewer events in the window nothing is judged; not for a count or rate"
+    )
     armed_by: Literal["event", "rule"] = Field(
         "event", description="for a count or rate `below`: whether a key's first event or the rule begins the window"
     )
@@ -73,6 +75,8 @@ class MetricSpec(base.TriggerSpec):
         if (self.against is not None) != (self.metric == "ratio"):
             what = "needs `against`: what `of` is divided by" if self.metric == "ratio" else "takes no `against`"
             raise ValueError(f"`{self.metric}` {what}")
+        if self.min_samples and self.counts:
+            raise ValueError(f"`{self.metric}` takes no `min_samples`: it says itself how many there are")
         if self.armed_by == "rule" and not self.begins_with_time:
             raise ValueError("`armed_by: rule` goes with a count or rate that is `below`")
         return self
@@ -101,7 +105,7 @@ class MetricSpec(base.TriggerSpec):
     @property
     def leaving_ends(self) -> bool:
         """Whether an event that leaves the window can end the condition."""
-        return not self.counts or self.above is not None or self.min_samples > 0
+        return not self.counts or self.above is not None
 
     @property
     def needs_full_window(self) -> bool:
