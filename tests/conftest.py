@@ -10,12 +10,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
 from airside.events.log import Log, ReaderClient, connect
+
+# In CI the same histories each time: a run says something about the change, not about luck. Elsewhere new ones.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("developer", deadline=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 @pytest.fixture(autouse=True)
