@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -15,6 +15,7 @@ from airside.triggers.firing import Firing
 
 SOURCE: Final = "airside://automations"
 _IN_FLIGHT: Final = 256
+_MAX_BYTES: Final = 300_000  # ids of 512 four-byte characters, a hundred times, would be more than the broker takes
 _RETRY_SECONDS: Final = 0.25
 _TYPES: Final = {
     "triggered": vocabulary.AUTOMATION_TRIGGERED,
@@ -25,6 +26,7 @@ _log = logging.getLogger("airside.engine")
 
 def to_event(firing: Firing) -> WireEvent:
     """Make the event that records a firing. The same firing gives the same bytes in every coordinator."""
+    shown = _fitting(firing)
     related: tuple[WireRelated, ...] = ()
     if firing.events:
         subject = firing.events[-1]["resource"]
@@ -36,10 +38,18 @@ def to_event(firing: Firing) -> WireEvent:
         source=SOURCE,
         resource=WireResource(f"automation://{firing.automation}", "automation", firing.automation),
         related=related,
-        payload=msgspec.Raw(orjson.dumps(firing.to_dict())),
-        causes=tuple(event["id"] for event in firing.events),
+        payload=msgspec.Raw(orjson.dumps(shown)),
+        causes=tuple(event["id"] for event in shown["events"]),
         workspace=firing.workspace,
     )
+
+
+def _fitting(firing: Firing) -> dict[str, Any]:
+    """Show the firing with as many of its last events as fit a message; `event_count` says how many counted."""
+    shown = firing.to_dict()
+    while len(shown["events"]) > 1 and len(orjson.dumps(shown)) > _MAX_BYTES:
+        shown["events"] = shown["events"][len(shown["events"]) // 2 :]
+    return shown
 
 
 async def write(log: Log, firings: list[Firing]) -> list[Firing]:

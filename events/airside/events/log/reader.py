@@ -73,6 +73,7 @@ class Reader:
         self._inbox = ""
         self._consumer = ""
         self._problem = ""
+        self._is_new_consumer = True
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Give batches for as long as they are asked for. Survives a broker that goes and comes back.
@@ -98,6 +99,7 @@ class Reader:
         check_continuity(at, self.position, self.created)
         self.created = at.created
         self._buffer, self._outstanding, self._problem = [], 0, ""
+        self._is_new_consumer = True
         self._arrived.clear()
         self._consumer = f"reader-{uuid7()}"
         self._inbox = self._nc.new_inbox()
@@ -182,7 +184,11 @@ class Reader:
             offset = 0 if len(tokens) == _TOKENS_V1 else 2
             position = int(tokens[5 + offset])
             if position != self.position + 1:
-                raise LogDamaged(_hole(self.position, position))
+                if self._is_new_consumer:  # the broker itself goes on there: what lies between is gone
+                    raise LogDamaged(_hole(self.position, position))
+                self._problem = f"entries between {self.position} and {position} got lost on the way"
+                break
+            self._is_new_consumer = False
             received = int(tokens[7 + offset]) // 1_000
             self.position = position
             self.pending = int(tokens[8 + offset])
