@@ -257,6 +257,7 @@ async def test_health_readiness_status_and_metrics_agree(plane: Plane) -> None:
     assert status["log"]["last"] >= 2
     assert status["views"]["position"] >= 2
     assert status["damage"] is None
+    assert status["counts"] == {"automations": 0, "events": 2, "dead_letters": 0, "firings": 0, "failed_actions_24h": 0}
     metrics = (await api.get("/metrics")).text
     for line in (
         "airside_events_accepted_total 2.0",

@@ -115,7 +115,7 @@ STATUS: Final[dict[str, Any]] = {
     "log": {"first": 1, "last": 1410, "bytes": 812_344, "created": "2026-11-01T09:59:12Z"},
     "views": {"position": 1410, "lag": 0},
     "engine": {"position": 1410, "lag": 0, "now": "2026-11-22T14:02:00Z", "next_deadline": "2026-11-23T14:02:00Z"},
-    "counts": {"automations": 4},
+    "counts": {"automations": 4, "events": 1380, "dead_letters": 0, "firings": 30, "failed_actions_24h": 0},
     "streams": 1,
     "damage": None,
 }

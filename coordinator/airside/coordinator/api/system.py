@@ -1,5 +1,9 @@
 """How the plane is: health, readiness, metrics, status."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
 from fastapi import Request
 from fastapi.responses import Response
 
@@ -8,10 +12,16 @@ from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane, Status
 from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem
-from airside.coordinator.api.routing import plane_of, router
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.views import reads
+from airside.coordinator.views.exceptions import ViewsError
 from airside.coordinator.views.reads.pages import iso
 
 routes = router("system")
+
+#: Views that are being replaced must not hold up the answer to "how are you?".
+_COUNT_SECONDS: Final = 2.0
+_RECENT: Final = timedelta(hours=24)
 
 
 @routes.head("/health", include_in_schema=False)
@@ -50,9 +60,12 @@ async def status(request: Request) -> Response:
     """Give version, addresses, the log's head, how far views and engine have read, counts, and damage if there is any.
 
     The engine's `now` is the log's clock, `next_deadline` the earliest moment at which something may fire by itself.
+    `counts` are those of the caller's workspace; `failed_actions_24h` failed for good in the last 24 hours. While the
+    views are being replaced only the automations are counted.
     """
     plane = plane_of(request)
     at = await plane.status()
+    counted = await _counted(plane, principal_of(request).workspace)
     return answer(
         {
             "version": at.version,
@@ -73,11 +86,21 @@ async def status(request: Request) -> Response:
                 "now": iso(at.engine_now),
                 "next_deadline": iso(at.next_deadline),
             },
-            "counts": dict(at.counts),
+            "counts": {**at.counts, **counted},
             "streams": plane.feed.watchers,
             "damage": at.damage,
         }
     )
+
+
+async def _counted(plane: Plane, workspace: str) -> dict[str, int]:
+    try:
+        async with asyncio.timeout(_COUNT_SECONDS):
+            found = await plane.run_read(reads.counts, workspace, datetime.now(UTC) - _RECENT)
+    except (TimeoutError, ViewsError):
+        return {}
+    failed = found.pop("failed_actions")
+    return {**found, "failed_actions_24h": failed}
 
 
 def _set_gauges(plane: Plane, at: Status) -> None:

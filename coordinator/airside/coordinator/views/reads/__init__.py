@@ -12,6 +12,7 @@ from airside.coordinator.views.reads.automations import (
     list_automations,
     list_firings,
 )
+from airside.coordinator.views.reads.counts import counts
 from airside.coordinator.views.reads.dead_letters import list_dead_letters
 from airside.coordinator.views.reads.events import count_events, get_event, list_events
 from airside.coordinator.views.reads.filters import EventFilter
@@ -22,6 +23,7 @@ __all__ = [
     "EventFilter",
     "Page",
     "count_events",
+    "counts",
     "edges",
     "get_automation",
     "get_event",
