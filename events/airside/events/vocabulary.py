@@ -2,33 +2,17 @@
 
 from typing import Final
 
-_RUN_STATES: Final = (
-    "scheduled",
-    "late",
-    "pending",
-    "running",
-    "paused",
-    "suspended",
-    "resumed",
-    "retrying",
-    "completed",
-    "failed",
-    "crashed",
-    "cancelling",
-    "cancelled",
-)
+from airside.events import run_states
+from airside.events.run_states import State
 
-FLOW_RUN_TYPES: Final = tuple(f"flow_run.{state}" for state in _RUN_STATES)
-TASK_RUN_TYPES: Final = tuple(f"task_run.{state}" for state in (*_RUN_STATES, "cached", "skipped"))
+FLOW_RUN_TYPES: Final = tuple(f"flow_run.{state}" for state in State if state not in run_states.TASK_ONLY)
+TASK_RUN_TYPES: Final = tuple(f"task_run.{state}" for state in State)
 
-#: A run that reached one of these states never changes again.
+#: A run that reached one of these states is finished. Only `crashed` may still be corrected, by the run's own process.
 TERMINAL_RUN_TYPES: Final = frozenset(
-    f"{kind}.{state}"
-    for kind, states in {
-        "flow_run": ("completed", "failed", "crashed", "cancelled"),
-        "task_run": ("completed", "failed", "crashed", "cancelled", "cached", "skipped"),
-    }.items()
-    for state in states
+    event_type
+    for event_type in FLOW_RUN_TYPES + TASK_RUN_TYPES
+    if run_states.of_type(event_type) in run_states.TERMINAL
 )
 
 TABLE_UPDATED: Final = "table.updated"
