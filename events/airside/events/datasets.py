@@ -8,10 +8,14 @@ keep their own URI: `s3://bucket/key`.
 import re
 from hashlib import sha256
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _FILES: Final = frozenset({"abfs", "abfss", "adl", "cos", "dbfs", "file", "gs", "hdfs", "oss", "s3", "wasb", "wasbs"})
 _ALIASES: Final = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}
+#: Databases whose URIs end in db/schema/table, as `postgres://host:5432/shop/public/orders`.
+_DATABASES: Final = frozenset(
+    {"duckdb", "mssql", "oracle", "postgres", "postgresql", "redshift", "snowflake", "sqlserver", "trino"}
+)
 # Names with dots in them that are no tables.
 _STREAMS: Final = frozenset(
     {"amqp", "ftp", "http", "https", "kafka", "kinesis", "mqtt", "nats", "pubsub", "pulsar", "sftp", "sqs"}
@@ -33,6 +37,25 @@ def dataset_id(namespace: str, name: str) -> str:
     if separator:
         return safe(f"{scheme}://{rest.rstrip('/')}/{name.lstrip('/')}")
     return f"dataset://{segment(namespace)}/{safe(name)}"
+
+
+def uri_id(uri: str) -> str | None:
+    """Give the resource id of a dataset that a tool calls by one URI, as Airflow does its assets; None for a bare name.
+
+    A table's URI has host, database, schema and table, or with BigQuery project, dataset and table.
+    """
+    scheme, separator, rest = uri.partition("://")
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+    if not separator or not scheme or not rest:
+        return None
+    if scheme not in _FILES:
+        authority, _, path = rest.partition("/")
+        parts = [authority, *path.split("/")] if scheme == "bigquery" else path.split("/")
+        if scheme in _DATABASES | {"bigquery"} and len(parts) == max(_TABLE_PARTS) and all(parts):
+            return "table://" + "/".join(segment(unquote(part).lower()) for part in parts)
+        if scheme == "table":
+            return safe(f"table://{rest}")
+    return safe(f"{scheme}://{rest}")
 
 
 def table_id(relation: str) -> str | None:
