@@ -1,6 +1,7 @@
 """Following the log from a position of our own, without a gap, at the speed of the wire.
 
-A throw-away pull consumer without acknowledgements delivers to an inbox; two requests are always under way. A durable
+A throw-away pull consumer without acknowledgements delivers to an inbox; two requests are always under way, each bounded
+in entries and in bytes: the broker cuts a connection with 64 MB unsent, and takes what was on its way with it. A durable
 consumer with acknowledgements would redeliver out of order. Any doubt (missed heartbeats, a lost consumer, a new
 leader) ends the consumer, and the next one starts behind the last entry handed out.
 """
@@ -24,12 +25,17 @@ from airside.events.model import uuid7
 from airside.events.wire import Record
 
 _PULL_MESSAGES: Final = 1_000
+#: A request ends at its last byte without a word, so no likely number of equal entries may add up to it: a prime.
+PULL_BYTES: Final = 4_194_301
 _HEARTBEAT_SECONDS: Final = 2.0
 _SILENCE_SECONDS: Final = 5.0
 _EXPIRES_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.25
 _SECOND: Final = 1_000_000_000
 _TOKENS_V1: Final = 9  # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>
+#: How the broker ends one request and keeps the consumer: all entries sent, or the next one exceeds the bytes left.
+_COMPLETED: Final = "Batch Completed"
+_NO_ROOM: Final = "Message Size Exceeds MaxBytes"
 _log = logging.getLogger("airside.log")
 
 
@@ -59,6 +65,7 @@ class Reader:
         created: str = "",
         max_batch: int = 4_000,
         linger: float = 0.0,
+        pull_bytes: int = PULL_BYTES,
     ) -> None:
         self.position = after
         self.created = created
@@ -67,9 +74,11 @@ class Reader:
         self._nc = nc
         self._max_batch = max_batch
         self._linger = linger
+        self._pull_bytes = pull_bytes
         self._buffer: list[Msg] = []
         self._arrived = asyncio.Event()
         self._outstanding = 0
+        self._next_is_large = False
         self._inbox = ""
         self._consumer = ""
         self._problem = ""
@@ -99,7 +108,7 @@ class Reader:
         check_continuity(at, self.position, self.created)
         self.created = at.created
         self._buffer, self._outstanding, self._problem = [], 0, ""
-        self._is_new_consumer = True
+        self._is_new_consumer, self._next_is_large = True, False
         self._arrived.clear()
         self._consumer = f"reader-{uuid7()}"
         self._inbox = self._nc.new_inbox()
@@ -160,16 +169,20 @@ class Reader:
                 raise _Ended(self._problem)
 
     async def _request(self) -> None:
-        """Keep two pull requests under way."""
+        """Keep two pull requests under way; an entry larger than a request's bytes is asked for by itself."""
         while self._outstanding <= _PULL_MESSAGES:
             body = {
                 "batch": _PULL_MESSAGES,
+                "max_bytes": self._pull_bytes,
                 "expires": int(_EXPIRES_SECONDS * _SECOND),
                 "idle_heartbeat": int(_HEARTBEAT_SECONDS * _SECOND),
             }
+            if self._next_is_large:
+                body |= {"batch": 1, "max_bytes": 0}
+                self._next_is_large = False
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{streams.EVENTS}.{self._consumer}"
             await self._nc.publish(subject, orjson.dumps(body), reply=self._inbox)
-            self._outstanding += _PULL_MESSAGES
+            self._outstanding += body["batch"]
 
     def _batch(self, messages: list[Msg]) -> Batch | None:
         """Turn messages into a batch, asserting that each is the one behind the last."""
@@ -205,13 +218,15 @@ class Reader:
     def _status(self, message: Msg) -> None:
         """Read a status message: a heartbeat, the end of a request, or the end of the consumer."""
         headers: dict[str, Any] = message.headers or {}
-        status = headers.get("Status")
-        if status == "100":
+        status, words = headers.get("Status"), str(headers.get("Description", ""))
+        if status == "100" or words == _COMPLETED:
             return
-        if status in ("404", "408"):
-            self._outstanding -= int(headers.get("Nats-Pending-Messages", _PULL_MESSAGES))
+        if status in ("404", "408") or words == _NO_ROOM:
+            left = int(headers.get("Nats-Pending-Messages", _PULL_MESSAGES))
+            self._outstanding -= left
+            self._next_is_large |= words == _NO_ROOM and left == _PULL_MESSAGES
             return
-        self._problem = f"status {status} {headers.get('Description', '')}"
+        self._problem = f"status {status} {words}"
 
 
 def check_continuity(at: Head, position: int, created: str) -> None:
