@@ -4,7 +4,6 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from airside.events.wire import WireEvent
-from airside.triggers.firing import Firing
 
 MAX_FIRINGS: Final = 100_000  # remembered depths; the oldest are forgotten first
 
@@ -15,11 +14,11 @@ class Chains:
     def __init__(self) -> None:
         self._depths: OrderedDict[str, int] = OrderedDict()
 
-    def note(self, firing: Firing) -> None:
+    def note(self, firing_id: str, depth: int) -> None:
         """Remember a firing."""
         depths = self._depths
-        depths[firing.id] = firing.depth
-        depths.move_to_end(firing.id)
+        depths[firing_id] = depth
+        depths.move_to_end(firing_id)
         if len(depths) > MAX_FIRINGS:
             depths.popitem(last=False)
 

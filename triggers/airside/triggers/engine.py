@@ -12,20 +12,20 @@ Nothing else has a say: no wall clock, no order of arrival elsewhere. A saved en
 Control records and ticks count only where the plane itself writes (`ctl.>`), so that nobody can forge them.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from pydantic import ValidationError
 
 from airside.events import subjects, vocabulary
 from airside.events.model import DEFAULT_WORKSPACE
 from airside.events.wire import Micros, Record
-from airside.triggers import snapshot
-from airside.triggers.chains import Chains
+from airside.triggers import controls, snapshot
+from airside.triggers.chains import MAX_FIRINGS, Chains
 from airside.triggers.entry import Entry
-from airside.triggers.exceptions import PositionGap
+from airside.triggers.exceptions import PositionGap, StateRefused
 from airside.triggers.firing import Firing
 from airside.triggers.index import RuleIndex
 from airside.triggers.keys import Key
@@ -33,12 +33,8 @@ from airside.triggers.model import Automation
 from airside.triggers.rule import MAX_KEYS, Core, Rule, same_trigger
 from airside.triggers.timers import Timers
 
-_INSTALLS = frozenset({vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED})
-_CONTROLS = _INSTALLS | {
-    vocabulary.AUTOMATION_ENABLED,
-    vocabulary.AUTOMATION_DISABLED,
-    vocabulary.AUTOMATION_DELETED,
-}
+#: Deadlines, or keys of one, that a slice of an entry passes.
+SLICE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +44,6 @@ class Installed:
     automation: Automation
     revision: int
     enabled: bool
-
-
-class _Control(msgspec.Struct):
-    """The payload of a control record."""
-
-    name: str
-    revision: int
-    document: Any = None
-
-
-_decode_control = msgspec.json.Decoder(_Control).decode
 
 
 class Engine:
@@ -75,6 +60,7 @@ class Engine:
         self._gaps_allowed = gaps_allowed
         self._core = Core(max_keys)
         self._chains = Chains()
+        self._handed_out: deque[tuple[str, int]] = deque(maxlen=MAX_FIRINGS)
         self._rules: dict[int, Rule] = {}
         self._next_number = 1
         self._installed: dict[tuple[str, str], Installed] = {}
@@ -113,6 +99,11 @@ class Engine:
         return self._counted("keys_refused")
 
     @property
+    def keys_dropped(self) -> Mapping[tuple[str, str], int]:
+        """How many keys were forgotten to make room for others; by workspace and name."""
+        return self._counted("keys_dropped")
+
+    @property
     def loops_stopped(self) -> Mapping[tuple[str, str], int]:
         """How many firings were held back because rules set each other off; by workspace and name."""
         return self._counted("loops_stopped")
@@ -123,14 +114,49 @@ class Engine:
 
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
+        clock = self._move(record.position, record.received)
+        for _ in self._passing(clock, record):
+            pass
+        self._take_in(record, clock)
+        return self._delivered() if self._core.firings else []
+
+    def slices(self, record: Record) -> Iterator[list[Firing]]:
+        """Apply one record as `step` does, a slice at a time: the same firings, in the same order.
+
+        For whoever has other things to do while 300,000 deadlines pass. Until the last slice the engine stands between
+        two entries: it must be neither stepped nor saved. Raises PositionGap.
+        """
+        clock = self._move(record.position, record.received)
+        yield from self._in_slices(clock, record)
+        self._take_in(record, clock)
+        yield self._delivered()
+
+    def pass_over(self, position: int, received: Micros) -> list[Firing]:
+        """Step over a log entry that is no event: it moves the clock, and deadlines may pass. Raises PositionGap."""
+        return [firing for part in self.pass_over_slices(position, received) for firing in part]
+
+    def pass_over_slices(self, position: int, received: Micros) -> Iterator[list[Firing]]:
+        """Step over an entry that is no event, a slice at a time; see `slices`."""
+        clock = self._move(position, received)
+        yield from self._in_slices(clock, None)
+        yield self._delivered()
+
+    def _in_slices(self, clock: Micros, record: Record | None) -> Iterator[list[Firing]]:
+        for number, _ in enumerate(self._passing(clock, record), 1):
+            if not number % SLICE:
+                firings, self._core.firings = self._core.firings, []
+                self._handed_out.extend((firing.id, firing.depth) for firing in firings)
+                yield firings
+
+    def _take_in(self, record: Record, clock: Micros) -> None:
+        """Apply the record itself, once the deadlines before it have passed."""
         core = self._core
-        clock = self._move(record.position, record.received, record)
         event = record.event
         if record.subject.startswith("ctl."):
             if event.type == vocabulary.CLOCK_TICKED:
                 core.gaps.tick(clock)
-                return self._delivered()
-            if self._control and event.type in _CONTROLS:
+                return
+            if self._control and event.type in controls.CONTROLS:
                 self._apply_control(record)
         index = self._indexes.get(event.workspace)
         candidates = index.candidates(event.type, event.resource.id) if index else ()
@@ -143,12 +169,6 @@ class Engine:
         if event.type in vocabulary.TERMINAL_RUN_TYPES:
             for number, token in core.runs.finish(event.workspace, event.resource.id):
                 self._rules[number].on_finished(token)
-        return self._delivered() if core.firings else []
-
-    def pass_over(self, position: int, received: Micros) -> list[Firing]:
-        """Step over a log entry that is no event: it moves the clock, and deadlines may pass. Raises PositionGap."""
-        self._move(position, received)
-        return self._delivered()
 
     def advance(self, to: Micros) -> list[Firing]:
         """Let the clock run on to a moment without an entry, as if the plane kept ticking. Deadlines before it pass.
@@ -161,7 +181,8 @@ class Engine:
         while (deadline := core.next_deadline) is not None and deadline < to:
             core.now = max(core.now, deadline + 1)
             core.gaps.run_on(core.now)
-            self._pass_deadlines(core.now)
+            for _ in self._passing(core.now):
+                pass
         core.now = max(core.now, to)
         core.gaps.run_on(core.now)
         return self._delivered()
@@ -202,8 +223,8 @@ class Engine:
         if automation.enabled:
             self._start(name, position)
 
-    def _move(self, position: int, received: Micros, record: Record | None = None) -> Micros:
-        """Go on to the next entry: let the deadlines before its clock pass, and give that clock."""
+    def _move(self, position: int, received: Micros) -> Micros:
+        """Go on to the next entry and give its clock; the deadlines before it are still to pass."""
         core = self._core
         self._check_position(position)
         core.now = max(core.now, received)
@@ -211,7 +232,6 @@ class Engine:
             core.position = position
         core.depth = 0
         core.firings = []
-        self._pass_deadlines(core.now, record)
         return core.now
 
     def _check_position(self, position: int) -> None:
@@ -221,48 +241,45 @@ class Engine:
         if position != last + 1 and not (self._gaps_allowed and position > last):
             raise PositionGap(last + 1, position)
 
-    def _pass_deadlines(self, clock: Micros, record: Record | None = None) -> None:
-        self._pass(self._core.timers, clock, 0)
+    def _passing(self, clock: Micros, record: Record | None = None) -> Iterator[None]:
+        """Let the deadlines before the clock pass, and stop after each, or after each key of one that is of many."""
+        yield from self._pass(self._core.timers, clock, 0)
         for workspace, event_clock in self._core.event_clocks.items():
             lag = event_clock.lag
             if record is not None and record.event.workspace == workspace and not subjects.is_own(record.subject):
                 event_clock.observe(record.event.time, clock)
                 lag = max(lag, event_clock.lag)  # no event makes pass what it may belong to itself
-            self._pass(event_clock.timers, clock - lag, lag)
+            yield from self._pass(event_clock.timers, clock - lag, lag)
 
-    def _pass(self, timers: Timers, clock: Micros, lag: Micros) -> None:
+    def _pass(self, timers: Timers, clock: Micros, lag: Micros) -> Iterator[None]:
         while passed := timers.pop_before(clock):
             deadline, number, token = passed
             rule = self._rules.get(number)
-            if rule:
-                rule.on_timer(token, deadline + lag)
+            if rule and (keys := rule.on_timer(token, deadline + lag)) is not None:
+                yield from keys
+            yield
 
     def _delivered(self) -> list[Firing]:
+        """Give what was decided since the last slice. What an entry decided counts in chains from the next one on."""
         firings = self._core.firings
+        while self._handed_out:
+            self._chains.note(*self._handed_out.popleft())
         for firing in firings:
-            self._chains.note(firing)
+            self._chains.note(firing.id, firing.depth)
         return firings
 
     def _apply_control(self, record: Record) -> None:
         event = record.event
-        name = (event.workspace, event.resource.id.removeprefix("automation://"))
+        name = (event.workspace, controls.name_in(event))
         try:
-            control = _decode_control(event.payload)
+            control = controls.read(event)
             name = (event.workspace, control.name)
-            if event.type in _INSTALLS:
-                automation = Automation.from_document(control.document)
-                if automation.name != control.name:
-                    raise ValueError(f"the document is of {automation.name}")
-                self.apply(
-                    automation,
-                    control.revision,
-                    at=self._core.now,
-                    position=record.position,
-                    workspace=event.workspace,
-                )
-            else:
+            if event.type not in controls.INSTALLS:
                 self._switch(name, event.type, record.position)
-        except (msgspec.MsgspecError, ValidationError, ValueError) as error:
+                return
+            automation, now, place = control.automation(), self._core.now, record.position
+            self.apply(automation, control.revision, at=now, position=place, workspace=event.workspace)
+        except (msgspec.MsgspecError, ValueError) as error:
             self._stop(name)
             self._installed.pop(name, None)
             self._broken[name] = f"revision at position {record.position}: {error}"
@@ -338,12 +355,23 @@ class Engine:
     def load(cls, data: bytes) -> "Engine":
         """Make the engine that was saved.
 
-        Raises StateRefused for a state of another engine version or other time-zone data: replay the log then.
+        Raises StateRefused for a state of another engine version or other time-zone data, and for one that this
+        version cannot read: replay the log then.
         """
         state = snapshot.unpack(data)
+        try:
+            return cls._of(state)
+        except Exception as error:  # whatever is wrong with it, the log knows better
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise StateRefused(
+                f"the saved state cannot be read ({reason}): replay the log from its beginning"
+            ) from error
+
+    @classmethod
+    def _of(cls, state: dict[str, Any]) -> "Engine":
         engine = cls(control=state["control"], gaps_allowed=state["gaps_allowed"], max_keys=state["max_keys"])
         core = engine._core
-        core.now, core.position = state["now"], state["position"]
+        core.now, core.position = int(state["now"]), int(state["position"])
         core.timers.load(state["timers"])
         core.gaps.load(state["gaps"])
         core.runs.load(state["runs"])

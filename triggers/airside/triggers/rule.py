@@ -1,5 +1,6 @@
 """One automation at work: its trigger's state, and how the trigger's verdicts become firings."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
@@ -111,9 +112,9 @@ class Rule:
             return
         self._trigger.on_event(entry)
 
-    def on_timer(self, token: Any, deadline: Micros) -> None:
-        """Tell the trigger that a deadline has passed."""
-        self._trigger.on_timer(token, deadline)
+    def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:
+        """Tell the trigger that a deadline has passed. What it gives is still to be gone through, key by key."""
+        return self._trigger.on_timer(token, deadline)
 
     def on_finished(self, token: Any) -> None:
         """Tell the trigger that a run it watches has finished."""

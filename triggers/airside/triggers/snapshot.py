@@ -1,7 +1,7 @@
 """The bytes of a saved engine: which engine wrote them, whether they are whole, and the state."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, Final
@@ -16,6 +16,9 @@ from airside.triggers.zones import TZDATA_VERSION
 ENGINE_VERSION: Final = 3
 
 _MAGIC: Final = b"airside-engine "
+_SHORT: Final = 64
+_CHUNK: Final = 2_000  # values; a millisecond or so
+_encode = msgspec.json.Encoder().encode
 
 
 @contextmanager
@@ -31,9 +34,32 @@ def no_collection() -> Iterator[None]:
 
 
 def pack(state: dict[str, Any]) -> bytes:
-    """Write a state."""
-    body = msgspec.json.encode(state)
-    return _header(body) + b"\n" + body
+    """Write a state. Other threads get their turn: no single call goes through more than a few thousand values."""
+    body = b"".join(_pieces(state))
+    return b"%b\n%b" % (_header(body), body)
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """Write a value as JSON: short lists and objects member by member, long lists a chunk at a time."""
+    if isinstance(value, dict) and len(value) <= _SHORT:
+        yield from _joined(b"{", ((_encode(str(name)) + b":", each) for name, each in value.items()), b"}")
+    elif isinstance(value, list | tuple) and len(value) <= _SHORT:
+        yield from _joined(b"[", ((b"", each) for each in value), b"]")
+    elif isinstance(value, list | tuple):
+        for start in range(0, len(value), _CHUNK):
+            yield b"," if start else b"["
+            yield _encode(value[start : start + _CHUNK])[1:-1]
+        yield b"]"
+    else:
+        yield _encode(value)
+
+
+def _joined(start: bytes, members: Iterable[tuple[bytes, Any]], end: bytes) -> Iterator[bytes]:
+    yield start
+    for number, (name, value) in enumerate(members):
+        yield b"," + name if number else name
+        yield from _pieces(value)
+    yield end
 
 
 def unpack(data: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ the next window otherwise: one event never excuses two deadlines. What comes aft
 breach, and counts in the window that it lies in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -135,15 +135,19 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             elif moment > window.due:
                 state.late.setdefault(window.due, (moment, clock, ref))
 
-    def on_timer(self, token: Any, deadline: Micros) -> None:
+    def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:
         window = next(window for window in self._windows if window.due == token)
         until = None if window.held else self.hold_until(window.start, deadline)
         if until is not None:
             window.held, window.verdict = True, until
             window.timer = self.host.set_timer(until, token)
-            return
+            return None
         self._extend(window.due, window.due)
         self._windows.remove(window)
+        return self._judge(window)
+
+    def _judge(self, window: _Window) -> Iterator[None]:
+        """Judge each key, and stop after each: there may be very many."""
         for key, state in list(self._keys.items()):
             late = state.late.pop(window.due, None) if state.late else None
             if window.due in state.met:
@@ -152,6 +156,7 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
                 self._miss(key, window)
                 if late:
                     self.resolve(key, *late)
+            yield
 
     def _miss(self, key: Key, window: _Window) -> None:
         self.breach(

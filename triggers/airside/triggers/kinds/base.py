@@ -9,7 +9,7 @@ firings; a trigger that holds others hosts them itself and takes their verdicts.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar
 
@@ -171,8 +171,11 @@ class RunningTrigger(ABC, Generic[SpecT]):
     def on_event(self, entry: Entry) -> None:
         """Take in an entry."""
 
-    def on_timer(self, token: Any, deadline: Micros) -> None:  # not every kind has deadlines
-        """Act on a deadline that has passed."""
+    def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:  # not every kind has deadlines
+        """Act on a deadline that has passed.
+
+        Where it concerns many keys, give an iterator that does it key by key; it is gone through before anything else.
+        """
 
     def on_finished(self, token: Any) -> None:  # only for those that watch runs
         """Close what belongs to a finished run, for good."""

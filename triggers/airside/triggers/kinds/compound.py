@@ -6,7 +6,7 @@ entry before the outer trigger decides. What a child takes back later (a resolve
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
@@ -245,11 +245,22 @@ class RunningCompound(base.RunningTrigger[base.SpecT]):
             child.trigger.on_event(entry)
         self._decide()
 
-    def on_timer(self, token: Any, deadline: Micros) -> None:
+    def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:
         number, inner = token
         self._moment, self._position = max(self._moment, deadline), _AFTER_EVENTS
-        self._children[number].trigger.on_timer(inner, deadline)
+        keys_of_child = self._children[number].trigger.on_timer(inner, deadline)
+        if keys_of_child is not None:
+            return self._key_by_key(keys_of_child)
         self._decide()
+        return None
+
+    def _key_by_key(self, keys_of_child: Iterator[None]) -> Iterator[None]:
+        """Let the child go through its keys, then judge; stop after each key."""
+        yield from keys_of_child
+        noted, self._noted = self._noted, {}
+        for key, fired in noted.items():
+            self.judge(key, fired)
+            yield
 
     def on_finished(self, token: Any) -> None:
         number, inner = token
