@@ -58,6 +58,7 @@ class Rule:
     days: tuple = (0, 1, 2, 3, 4, 5, 6)
     timezone: str = "UTC"
     since: str = ""
+    makes_up: int | None = None
     created: int = 0
 
 
@@ -222,26 +223,40 @@ def by(rule, history, key, own):
     said, breaches = [], []
     last = max(history.clock.values(), default=rule.created)
     windows = list(calendar(rule, last))
-    met = {}
+    met, unexpected = {}, set()
     for number, entry in enumerate(own):
         clock = history.clock[entry.position]
         if number == 0 and rule.for_each:
-            for window in windows:
-                if window["opened"] < clock:
+            for before, window in zip([None, *windows], windows, strict=False):
+                if before and clock > before["due"]:
+                    unexpected.add(before["due"])
+                if window["opened"] < clock and not (before and clock <= made_up(rule, before, window)):
                     met[window["due"]] = entry
             continue
-        for window in windows:
+        for before, window in zip([None, *windows], windows, strict=False):
             if not window["start"] < clock <= window["due"] + rule.grace:
                 continue
+            was_missed = before and (before["due"] in unexpected or before["due"] not in met)
+            if was_missed and clock <= made_up(rule, before, window):
+                break
             free = window["due"] not in met
             if free:
                 met[window["due"]] = entry
             if free or clock <= window["due"]:
                 break
     for window in windows:
-        if window["due"] not in met and (own or not rule.for_each):
+        if window["due"] not in met and window["due"] not in unexpected and (own or not rule.for_each):
             silence(rule, history, key, said, breaches, anchor=window["name"], due=window["due"])
     return recoveries(rule, history, key, own, said, breaches)
+
+
+def made_up(rule, missed, window):
+    """Until when an event belongs to the deadline that was missed, and not to the window behind it."""
+    distance = window["due"] - missed["due"]
+    wanted = rule.makes_up
+    if wanted is None:
+        wanted = 6 * HOUR if distance >= 20 * HOUR else 0
+    return missed["due"] + (0 if rule.since else min(wanted, distance // 2))
 
 
 def calendar(rule, last):

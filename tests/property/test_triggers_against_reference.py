@@ -98,6 +98,8 @@ def automation(rule, name="rule"):
         days = [["mon", "tue", "wed", "thu", "fri", "sat", "sun"][day] for day in rule.days]
         trigger["by"] = {"time": rule.at, "days": days, "timezone": rule.timezone}
         trigger["by"] |= {"since": rule.since} if rule.since else {}
+        if rule.makes_up is not None:
+            trigger["by"]["makes_up"] = rule.makes_up / SECOND if rule.makes_up else "never"
     return Automation.from_document(
         {"name": name, "trigger": trigger, "actions": [{"emit": {"type": "x", "resource": "x"}}]}
     )
@@ -227,6 +229,8 @@ def test_absence_by_fires_as_defined(timezone, begin, data):
         for_each=KEYS,
         created=st.just(start),
     )
+    rules |= rules.map(lambda rule: replace(rule, makes_up=HOUR, since=""))
+    rules |= rules.map(lambda rule: replace(rule, makes_up=0, since=""))
     midnight = rules.map(lambda rule: replace(rule, at="00:00", since=""))
     chosen = data.draw(st.lists(rules | midnight, min_size=1, max_size=2))
     entries = data.draw(histories_at(turns(chosen, start), [*TYPES, *TYPES, "clock.ticked", "flow_run.completed"]))
@@ -240,6 +244,7 @@ def turns(rules, start):
         for window in reference.calendar(rule, start + 2 * reference.DAY):
             for turn in (window["due"], window["due"] + rule.grace, window["start"]):
                 moments |= {turn - 1, turn, turn + 1, turn + HOUR // 2, turn + HOUR, turn - HOUR}
+            moments |= {window["due"] + 6 * HOUR, window["due"] + 6 * HOUR + 1}
     return sorted(moment for moment in moments if moment >= start)
 
 

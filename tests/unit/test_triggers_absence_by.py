@@ -64,7 +64,7 @@ def test_by_key_is_expected_from_the_deadline_after_its_first_event():
     line = Timeline(by({"time": "10:10"}, for_each="resource.labels.region"))
     about = {"id": SALES, "labels": {"region": "eu"}}
     assert line.tick("10:11") == []
-    line.event("10:12", "table.updated", about)
+    line.event("23:00", "table.updated", about)
     assert line.tick("2025-11-21T10:11:00+00:00") == []
     assert outcomes(line.tick("2025-11-22T10:11:00+00:00")) == [
         ("triggered", {"resource": {"labels": {"region": "eu"}}})
@@ -88,7 +88,8 @@ def test_by_own_time_after_the_deadline_is_a_recovery_as_soon_as_the_verdict_is_
     triggered, resolved = line.tick("11:11")
     assert (triggered.outcome, resolved.outcome) == ("triggered", "resolved")
     assert resolved.late_by == 600_000_000
-    assert line.tick("2025-11-21T11:11:00+00:00") == []
+    (firing,) = line.tick("2025-11-21T11:11:00+00:00")
+    assert firing.clause["made_up"]["due"] == "2025-11-20T10:10:00.000000Z"
 
 
 def test_by_fires_for_every_deadline_of_a_long_silence():
@@ -118,3 +119,67 @@ def test_by_a_finished_run_is_no_longer_expected():
     line.event(0, "run.reported", "flow_run://1")
     line.event(1, "flow_run.completed", "flow_run://1")
     assert line.tick("2025-11-23T11:00:00+00:00") == []
+
+
+def days(line, late):
+    """Let five days pass on which the table comes so late after 10:10; give the deadlines that fired."""
+    fired = []
+    for day in range(20, 25):
+        fired += line.tick(f"2025-11-{day}T10:11:00+00:00")
+        line.event(f"2025-11-{day}T{late}:00+00:00", "table.updated", SALES)
+    return [each.clause["by"][:10] for each in fired]
+
+
+EVERY_DAY = [f"2025-11-{day}" for day in range(20, 25)]
+
+
+@pytest.mark.parametrize("trigger", [{}, {"time": "occurred"}, {"grace": "10s"}, {"cooldown": "1h"}])
+def test_by_what_is_late_every_day_is_told_of_every_day(trigger):
+    assert days(Timeline(by({"time": "10:10"}, **trigger)), "10:40") == EVERY_DAY
+
+
+def test_by_what_is_late_every_day_is_told_of_for_each_key_after_its_first_event():
+    assert days(Timeline(by({"time": "10:10"}, for_each="resource.id")), "10:40") == EVERY_DAY[1:]
+
+
+def test_by_what_comes_the_evening_before_is_in_time_again_after_a_miss():
+    line = Timeline(by({"time": "10:10"}))
+    assert days(line, "20:00") == EVERY_DAY[:1]
+
+
+def test_by_what_comes_in_time_on_the_next_day_counts_also_after_a_miss():
+    line = Timeline(by({"time": "10:10"}))
+    assert len(line.tick("10:11")) == 1
+    line.event("10:40", "table.updated", SALES)
+    line.event("2025-11-21T10:00:00+00:00", "table.updated", SALES)
+    assert line.tick("2025-11-21T10:11:00+00:00") == []
+
+
+@pytest.mark.parametrize(
+    ("calendar", "fired"),
+    [
+        ({"time": "10:10", "makes_up": "never"}, EVERY_DAY[:1]),
+        ({"time": "10:10", "makes_up": "29m"}, EVERY_DAY[:1]),
+        ({"time": "10:10", "makes_up": "30m"}, EVERY_DAY),
+        ({"time": "10:10", "since": "00:00"}, EVERY_DAY),
+        ({"cron": "10 10 * * *"}, EVERY_DAY),
+    ],
+)
+def test_by_the_calendar_says_what_still_makes_up_for_a_miss(calendar, fired):
+    assert days(Timeline(by(calendar)), "10:40") == fired
+
+
+def test_by_each_hour_what_comes_after_a_missed_hour_is_in_time_for_the_next():
+    line = Timeline(by({"cron": "0 * * * *"}))
+    assert len(line.tick("11:01")) == 1
+    line.event("11:10", "table.updated", SALES)
+    assert line.tick("12:01") == []
+
+
+def test_by_a_firing_names_the_event_that_came_for_the_deadline_before():
+    line = Timeline(by({"time": "10:10"}))
+    line.tick("10:11")
+    (resolved,) = line.event("10:40", "table.updated", SALES)
+    (firing,) = line.tick("2025-11-21T10:11:00+00:00")
+    assert firing.clause["made_up"] == {"event": resolved.events[0]["id"], "due": "2025-11-20T10:10:00.000000Z"}
+    assert "which came late for the deadline before" in firing.reason

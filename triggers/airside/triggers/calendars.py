@@ -12,11 +12,11 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from airside.events.wire import Micros
-from airside.triggers import days_off, zones
-from airside.triggers.durations import DAY, MAX_DURATION, SECOND
+from airside.triggers import days_off, durations, zones
+from airside.triggers.durations import DAY, HOUR, MAX_DURATION, SECOND
 from airside.triggers.strict import OneOrMore, Several, Strict, Text
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -27,6 +27,9 @@ _DAYS_OFF: Final = 7  # by how much holidays may lengthen it
 _DAYS_RULE: Final = "must be weekdays, as mon-fri, or sat,sun, or a list of mon tue wed thu fri sat sun"
 _SAMPLE_FROM: Final = 1_704_067_200 * SECOND  # 1 January 2024
 _SAMPLES: Final = 9
+_NEVER: Final = "never"
+_A_DAY: Final = 20 * HOUR  # from here on a deadline is one of a day, also where clocks change
+_MADE_UP: Final = 6 * HOUR
 Days: TypeAlias = tuple[str, ...]
 
 
@@ -89,6 +92,14 @@ Weekdays = Annotated[
 ]
 
 
+MakesUp = Annotated[
+    int,
+    BeforeValidator(lambda value: 0 if value == _NEVER else durations.parse(value)),
+    PlainSerializer(lambda value: durations.show(value) if value else _NEVER, return_type=str),
+    WithJsonSchema({"anyOf": [{"const": _NEVER}, {"type": "string", "examples": ["6h"]}, {"type": "number"}]}),
+]
+
+
 class Calendar(Strict):
     """Deadlines on a calendar: a time of day on some weekdays, or a cron expression, in a time zone."""
 
@@ -99,7 +110,11 @@ class Calendar(Strict):
     since: TimeOfDay | None = Field(
         None, description="the window begins at this local time of the same date, not at the last deadline"
     )
-
+    makes_up: MakesUp | None = Field(
+        None,
+        description="what comes so long after a missed deadline does not count for the next one either; `never`; when"
+        " left out, 6h where deadlines are a day or more apart",
+    )
     holidays: OneOrMore[Text] = Field(
         (), max_length=days_off.MAX_ENTRIES, description="no deadline on these: countries (US, US-NY), or dates"
     )
@@ -127,7 +142,16 @@ class Calendar(Strict):
             raise ValueError("`days` and `since` go with `time`; say the days in the cron expression")
         if self.since and self.time and time.fromisoformat(self.since) >= time.fromisoformat(self.time):
             raise ValueError("`since` must be earlier in the day than `time`")
+        if self.since and self.makes_up is not None:
+            raise ValueError("`makes_up` goes without `since`, which says itself what counts")
         return self
+
+    def made_up_within(self, gap: Micros) -> Micros:
+        """Say how long after a missed deadline events still belong to it, if the next one is so far away."""
+        if self.since is not None:
+            return 0
+        wanted = (_MADE_UP if gap >= _A_DAY else 0) if self.makes_up is None else self.makes_up
+        return min(wanted, gap // 2)
 
 
 class Slot(NamedTuple):

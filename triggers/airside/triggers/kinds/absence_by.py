@@ -5,8 +5,11 @@ once, with the deadline's local date and time as its name. Without `for_each` th
 it, a key is expected from the deadline after the one that its first event belongs to.
 
 With grace, an event between deadline and verdict is taken for the deadline if nothing else was there for it, and for
-the next window otherwise: one event never excuses two deadlines. What comes after the verdict resolves the
-breach, and counts in the window that it lies in.
+the next window otherwise: one event never excuses two deadlines. What comes after the verdict resolves the breach.
+
+After a missed deadline the next window begins late, when what is late can no longer be told from what is early (see
+`makes_up` of the calendar): a table that comes half an hour late every day is told of every day. For a key that begins,
+the deadline before its first event was missed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,12 +43,20 @@ class _Window(msgspec.Struct, array_like=True):
     due: Micros
     verdict: Micros
     timer: int
+    made_up: Micros  # until when events belong to the deadline before, if that was missed
     held: bool = False
 
 
 class _KeyState(msgspec.Struct, array_like=True):
-    met: list[Micros]  # deadlines that are not judged yet and have their event
+    met: dict[Micros, Micros]  # deadlines that are not judged yet and have their event, and when the last one came
     late: dict[Micros, tuple[Micros, Micros, EventRef]]  # by deadline: what came before its verdict, yet too late
+    missed: Micros = 0  # the last deadline that was missed
+    spent: EventRef | None = None  # the last event that belongs to it, and therefore not to the next
+
+
+_SavedKey = tuple[
+    Key, list[tuple[Micros, Micros]], list[tuple[Micros, tuple[Micros, Micros, EventRef]]], Micros, EventRef | None
+]
 
 
 class AbsenceBy(absence.RunningAbsence[BySpec]):
@@ -73,7 +84,7 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
 
     def arm(self) -> None:
         if not self.spec.for_each:
-            self._keys[()] = _KeyState([], {})
+            self._keys[()] = _KeyState({}, {})
         self._extend(self.host.created, self.host.created)
 
     def _extend(self, after: Micros, until: Micros) -> None:
@@ -89,7 +100,8 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
             opened = last + 1 if self._windows else after
             first = max(opened, min(slot.since or opened, slot.due))
             start = last if first == opened else first
-            self._windows.append(_Window(slot.name, opened, first, start, slot.due, verdict, timer))
+            made_up = opened - 1 + (self.spec.by.made_up_within(slot.due - last) if self._windows else 0)
+            self._windows.append(_Window(slot.name, opened, first, start, slot.due, verdict, timer, made_up))
 
     def on_event(self, entry: Entry) -> None:
         if not self.is_expected(entry):
@@ -102,38 +114,52 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         self.resolve(key, moment, entry.clock, ref)
         state = self._keys.pop(key, None)
         if state is None:
-            self._arm_key(key, moment)
+            self._arm_key(key, moment, ref)
             return
         self._keys[key] = state  # keys stand in the order in which they were last touched
         if self.spec.time == "occurred":
             self._note_occurred(state, moment, entry.clock, ref)
         else:
-            self._note(state, moment)
+            self._note(state, moment, ref)
 
-    def _arm_key(self, key: Key, moment: Micros) -> None:
+    def _arm_key(self, key: Key, moment: Micros, ref: EventRef) -> None:
         """Begin to expect a key, from the deadline after the one its first event belongs to."""
         if not self.has_room(self._keys):
             return
-        self._keys[key] = _KeyState([window.due for window in self._windows if window.opened <= moment], {})
+        state = _KeyState({}, {})
+        for window in self._windows:
+            if window.opened <= moment <= window.made_up:
+                state.missed, state.spent = window.opened - 1, ref
+            elif window.opened <= moment:
+                state.met[window.due] = moment
+        self._keys[key] = state
         self.watch(key)
 
-    def _note(self, state: _KeyState, moment: Micros) -> None:
+    def _note(self, state: _KeyState, moment: Micros, ref: EventRef) -> None:
         """Take an event for the first window that it serves, all later ones being closed to it by their start."""
         for window in self._windows:
             if window.first <= moment <= window.verdict:
+                if self._is_spent(state, window, moment):
+                    state.spent = ref
+                    return
                 is_new = window.due not in state.met
-                if is_new:
-                    state.met.append(window.due)
+                state.met[window.due] = moment
                 if is_new or moment <= window.due:
                     return
 
     def _note_occurred(self, state: _KeyState, moment: Micros, clock: Micros, ref: EventRef) -> None:
         for window in self._windows:
             if window.first <= moment <= window.due:
-                if window.due not in state.met:
-                    state.met.append(window.due)
+                if self._is_spent(state, window, moment):
+                    state.spent = ref
+                else:
+                    state.met[window.due] = max(moment, state.met.get(window.due, moment))
             elif moment > window.due:
                 state.late.setdefault(window.due, (moment, clock, ref))
+
+    def _is_spent(self, state: _KeyState, window: _Window, moment: Micros) -> bool:
+        """Tell whether an event makes up for the deadline before the window, and so does not count in it."""
+        return state.missed == window.opened - 1 and moment <= window.made_up
 
     def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:
         window = next(window for window in self._windows if window.due == token)
@@ -150,24 +176,29 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         """Judge each key, and stop after each: there may be very many."""
         for key, state in list(self._keys.items()):
             late = state.late.pop(window.due, None) if state.late else None
-            if window.due in state.met:
-                state.met.remove(window.due)
-            else:
-                self._miss(key, window)
+            if state.met.pop(window.due, None) is None:
+                self._miss(key, window, state, late[2] if late else None)
                 if late:
                     self.resolve(key, *late)
             yield
 
-    def _miss(self, key: Key, window: _Window) -> None:
-        self.breach(
-            key,
-            anchor=window.slot,
-            start=window.start,
-            due=window.due,
-            events=(),
-            clause={"trigger": "absence", "by": window.slot, "timezone": self.timezone},
-            how="",
-        )
+    def _miss(self, key: Key, window: _Window, state: _KeyState, late: EventRef | None) -> None:
+        clause: dict[str, Any] = {"trigger": "absence", "by": window.slot, "timezone": self.timezone}
+        how = ""
+        if state.spent is not None and state.missed == window.opened - 1:
+            clause["made_up"] = {"event": state.spent.id, "due": iso(state.missed)}
+            how = f"but for {state.spent.id}, which came late for the deadline before, "
+        state.missed, state.spent = window.due, None
+        self._take_back(state, late)
+        self.breach(key, anchor=window.slot, start=window.start, due=window.due, events=(), clause=clause, how=how)
+
+    def _take_back(self, state: _KeyState, late: EventRef | None) -> None:
+        """Take what came late for the missed deadline, before that was judged, out of the window behind it."""
+        for window in self._windows:
+            moment = state.met.get(window.due)
+            if moment is not None and self._is_spent(state, window, moment):
+                del state.met[window.due]
+                state.spent = late
 
     def drop_window(self, key: Key) -> None:
         self._keys.pop(key, None)
@@ -185,24 +216,28 @@ class AbsenceBy(absence.RunningAbsence[BySpec]):
         waiting = next((each for each in self._windows if each.due not in state.met), None)
         open_window = (waiting.start, waiting.due, waiting.verdict) if waiting else None
         slots = ", ".join(str(each["slot"]) for each in windows if each["met"])
-        return {
-            **self.explain_window(key, open_window, f"met for {slots}; no other deadline is near"),
-            "slots": windows,
-        }
+        shown = self.explain_window(key, open_window, f"met for {slots}; no other deadline is near")
+        if state.spent is not None:
+            shown["summary"] += f"; {state.spent.id} came late for {iso(state.missed)}, and counts for that alone"
+        return {**shown, "slots": windows}
 
     def save(self) -> Any:
         return [
             self.save_breaches(),
             self._windows,
-            [[key, state.met, list(state.late.items())] for key, state in self._keys.items()],
+            [
+                [key, list(state.met.items()), list(state.late.items()), state.missed, state.spent]
+                for key, state in self._keys.items()
+            ],
         ]
 
     def load(self, state: Any) -> None:
         self.load_breaches(state[0])
         self._windows = msgspec.convert(state[1], list[_Window])
-        late_items = list[tuple[Micros, tuple[Micros, Micros, EventRef]]]
-        keys = msgspec.convert(state[2], list[tuple[Key, list[Micros], late_items]])
-        self._keys = {key: _KeyState(met, dict(late)) for key, met, late in keys}
+        self._keys = {
+            key: _KeyState(dict(met), dict(late), missed, spent)
+            for key, met, late, missed, spent in msgspec.convert(state[2], list[_SavedKey])
+        }
         for key in self._keys:
             self.watch(key)
 
