@@ -14,15 +14,11 @@ from pydantic_settings import (
 )
 
 from airside.sdk.exceptions import SettingsError
+from airside.sdk.project import FILE_NAME, find_file
 
-FILE_NAME: Final = "airside.toml"
+__all__ = ["DEFAULT_URL", "FILE_NAME", "ClientSettings", "find_file", "load"]
+
 DEFAULT_URL: Final = "http://127.0.0.1:7700"
-
-
-def find_file(folder: Path | None = None) -> Path | None:
-    """Find `airside.toml` in the folder (default: the working folder) or the nearest of its parents."""
-    start = (folder or Path.cwd()).absolute()
-    return next((path for at in (start, *start.parents) if (path := at / FILE_NAME).is_file()), None)
 
 
 class ClientSettings(BaseSettings):
