@@ -40,6 +40,11 @@ def test_the_captured_build_becomes_one_event_per_node_and_one_for_the_command(e
             "dbt.test.warn",
             "dbt.exposure.no_op",
             *["table.updated"] * 3,
+            *["dbt.seed.started"] * 2,
+            *["dbt.model.started"] * 3,
+            *["dbt.test.started"] * 6,
+            "dbt.exposure.started",
+            "dbt.invocation.started",
             "dbt.invocation.completed",
         ]
     )
@@ -101,11 +106,46 @@ def test_the_command_as_a_whole_is_an_event(events: list[wire.WireEvent]) -> Non
 
 
 def test_the_captured_freshness_check_tells_what_is_stale() -> None:
-    stale, fresh = dbt.parse_sources(artifact("sources"))
+    begun, _, stale, _, fresh, ended = dbt.parse_sources(artifact("sources"))
+    assert (begun.type, ended.type) == ("dbt.invocation.started", "dbt.invocation.completed")
+    assert ended.payload_object()["success"] is False
     assert (stale.type, stale.resource.id) == ("dbt.source.error", "dbt://shop/source.shop.lake.raw_events")
     assert stale.payload_object()["criteria"]["error_after"] == {"count": 36, "period": "hour"}
     assert stale.time.isoformat() == "2026-11-22T05:48:52.934468+00:00"
     assert fresh.type == "dbt.source.pass"
+
+
+def test_a_source_that_dbt_left_out_is_told_as_one_whose_query_failed() -> None:
+    [missing] = by_type(dbt.parse_sources(artifact("sources"), artifact("manifest")), "dbt.source.runtime_error")
+    assert missing.resource.id == "dbt://shop/source.shop.lake.missing_table"
+    assert "not in sources.json" in missing.payload_object()["message"]
+    some = dbt.parse_sources(artifact("sources"), artifact("manifest"), all_selected=False)
+    assert by_type(some, "dbt.source.runtime_error") == []
+
+
+def test_a_start_has_the_time_of_the_first_phase_and_an_end_how_long_it_took(events: list[wire.WireEvent]) -> None:
+    started = next(event for event in events if event.id.endswith("model.shop.stg_orders:started"))
+    ended = next(event for event in events if event.id.endswith("model.shop.stg_orders:success"))
+    assert started.time.isoformat() == "2026-11-22T05:48:45.025396+00:00"
+    assert ended.payload_object()["duration"] == pytest.approx(0.146282, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("response", "counts"),
+    [
+        ({"rows_affected": 3}, {"rows": 3}),
+        ({"rows_affected": 3.0, "bytes_processed": 2048.0}, {"rows": 3, "bytes": 2048}),
+        ({"rows_affected": "12"}, {"rows": 12}),
+        ({"rows_affected": -1, "bytes_processed": 0.5}, {}),
+        ("OK", {}),
+    ],
+)
+def test_what_the_database_counted_is_taken(response: object, counts: dict[str, int]) -> None:
+    results = artifact("run_results")
+    results["results"] = [results["results"][0] | {"adapter_response": response}]
+    [seed] = by_type(dbt.parse_run_results(results), "dbt.seed.success")
+    payload = seed.payload_object()
+    assert {name: payload[name] for name in ("rows", "bytes") if name in payload} == counts
 
 
 @pytest.mark.parametrize("name", ["dbt_ol_live.ndjson", "dbt_ol_batch.ndjson"])

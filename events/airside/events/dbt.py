@@ -1,29 +1,40 @@
 """dbt's artifacts into events: run_results.json, sources.json, with what manifest.json adds.
 
-    dbt.<kind>.<status>        about dbt://<package>/<unique_id>: dbt.model.success, dbt.test.fail, dbt.source.warn
-    dbt.invocation.completed   about dbt://<project>: how the whole command went
+    dbt.<kind>.started         about dbt://<package>/<unique_id>
+    dbt.<kind>.<status>        about the same: dbt.model.success, dbt.test.fail, dbt.source.warn
+    dbt.invocation.started     about dbt://<project>
+    dbt.invocation.completed   about the same: how the whole command went
     table.updated              about the relation of each model, seed and snapshot that succeeded
 
 Ids are made from the invocation and the node, so that the same artifact may be sent by a hook, by a retry and by
-hand. Related are the run (role `run`), the relation (`output`) and, with a manifest, the nodes it is built from
-(`upstream`). Compiled SQL stays at home. dbt leaves a source whose query failed out of sources.json: only a rule
-that expects the source's event sees that.
+hand, and what `airside.events.dbt_log` read live counts once with it. Related are the run (role `run`), the relation
+(`output`) and, with a manifest, the nodes it is built from (`upstream`). Compiled SQL stays at home.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from airside.events import datasets, trim, validation, vocabulary, wire
+from airside.events import datasets, foreign, masking, trim, validation, vocabulary, wire
 from airside.events.exceptions import InvalidEvent, Problem
 from airside.events.limits import DEFAULT_LIMITS, Limits
 
 _TABLES: Final = frozenset({"model", "seed", "snapshot"})
 _UPSTREAM: Final = ("model.", "seed.", "snapshot.", "source.")
 _KEPT: Final = ("status", "message", "failures", "execution_time", "adapter_response", "timing")
-_KEPT_OF_SOURCES: Final = ("status", "max_loaded_at", "snapshotted_at", "max_loaded_at_time_ago_in_s", "criteria")
+_KEPT_OF_SOURCES: Final = (
+    "status",
+    "message",
+    "error",
+    "max_loaded_at",
+    "snapshotted_at",
+    "max_loaded_at_time_ago_in_s",
+    "criteria",
+)
 #: Statuses that make the invocation as a whole a failure.
-_FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+#: What stands for a source that dbt left out of sources.json.
+_MISSING: Final = "not in sources.json: its query failed, or it was not selected"
 
 _Json = dict[str, Any]
 
@@ -36,23 +47,28 @@ def parse_run_results(
     Without the manifest, seeds have no relation, nodes no upstream, no owner and no tags.
     """
     artifact = _artifact(run_results, "run_results.json")
-    events: list[_Json] = []
-    for result in artifact["results"]:
-        node = _node(manifest, result["unique_id"])
-        events += _node_events(result, artifact["metadata"], node, limits)
-    project = _dict(manifest, "metadata").get("project_name")
-    events.append(_invocation(artifact, project, limits))
+    events = _whole(artifact, artifact["results"], manifest, limits)
     return [validation.parse_object(event, limits) for event in events]
 
 
-def parse_sources(sources: object, limits: Limits = DEFAULT_LIMITS) -> list[wire.WireEvent]:
-    """Read sources.json, what `dbt source freshness` found. Raises InvalidEvent naming the field."""
+def parse_sources(
+    sources: object, manifest: object = None, limits: Limits = DEFAULT_LIMITS, *, all_selected: bool = True
+) -> list[wire.WireEvent]:
+    """Read sources.json, what `dbt source freshness` found. Raises InvalidEvent naming the field.
+
+    dbt leaves out a source whose query failed. With the manifest each source that has a freshness and is not there
+    is told as `dbt.source.runtime_error`; say `all_selected=False` when the command was told to check only some.
+    """
     artifact = _artifact(sources, "sources.json")
-    metadata = artifact["metadata"]
-    events = [
-        _node_event(result, metadata, {}, limits, time=result.get("snapshotted_at"), kept=_KEPT_OF_SOURCES)
-        for result in artifact["results"]
-    ]
+    results = list(artifact["results"])
+    if all_selected:
+        told = {result["unique_id"] for result in results}
+        results += [
+            {"unique_id": unique_id, "status": "runtime error", "message": _MISSING}
+            for unique_id in _checked_sources(manifest)
+            if unique_id not in told
+        ]
+    events = _whole(artifact, results, manifest, limits)
     return [validation.parse_object(event, limits) for event in events]
 
 
@@ -62,8 +78,46 @@ def node_id(unique_id: str) -> str:
     return f"dbt://{datasets.segment(package)}/{datasets.segment(unique_id)}"
 
 
-def _node_events(result: _Json, metadata: _Json, node: _Json, limits: Limits) -> Iterator[_Json]:
-    event = _node_event(result, metadata, node, limits, time=_completed(result), kept=_KEPT)
+def _whole(artifact: _Json, results: list[_Json], manifest: object, limits: Limits) -> Iterator[_Json]:
+    """Tell of the invocation's start, of its nodes, of its end."""
+    metadata = artifact["metadata"]
+    name = project_of(manifest, (result["unique_id"] for result in results))
+    started = foreign.iso(metadata.get("invocation_started_at")) or min(
+        (start for result in results if (start := _started(result))), default=None
+    )
+    if started is not None:
+        yield invocation_started(metadata, name, started, limits)
+    for result in results:
+        yield from node_events(result, metadata, node_of(manifest, result["unique_id"]), limits)
+    counts = Counter(result["status"] for result in results)
+    command = _dict(artifact, "args").get("which")
+    facts = {
+        "dbt_version": metadata.get("dbt_version"),
+        "command": command if isinstance(command, str) else None,
+        "elapsed_seconds": artifact.get("elapsed_time"),
+        "success": not FAILED & counts.keys(),
+        "nodes": dict(counts),
+        "started_at": started,
+    }
+    yield invocation_completed(metadata, name, metadata["generated_at"], facts, limits)
+
+
+def node_started(unique_id: str, metadata: _Json, node: _Json, time: object, limits: Limits) -> _Json:
+    """Say that dbt began with a node."""
+    result = {"unique_id": unique_id, "status": "started"}
+    return _node_event(result, metadata, node, limits, time=time, kept=())
+
+
+def node_events(result: _Json, metadata: _Json, node: _Json, limits: Limits) -> Iterator[_Json]:
+    """Say how a node went: its start if it had one, its end, and the table that it wrote."""
+    started = _started(result)
+    if started is not None:
+        yield node_started(result["unique_id"], metadata, node, started, limits)
+    if _kind(result) == "source":
+        time, kept = result.get("snapshotted_at") or _completed(result), _KEPT_OF_SOURCES
+    else:
+        time, kept = _completed(result), _KEPT
+    event = _node_event(result, metadata, node, limits, time=time, kept=kept)
     relation = result.get("relation_name") or node.get("relation_name")
     relation = relation if isinstance(relation, str) else ""
     table = datasets.table_id(relation)
@@ -99,8 +153,13 @@ def _node_event(
 ) -> _Json:
     unique_id, invocation = result["unique_id"], metadata["invocation_id"]
     kind, status = _kind(result), _slug(result["status"])
-    identity = {"unique_id": unique_id, "invocation_id": invocation}
+    identity: _Json = {"unique_id": unique_id, "invocation_id": invocation}
     payload = {name: result[name] for name in kept if result.get(name) is not None}
+    if isinstance(payload.get("message"), str):
+        payload["message"] = masking.text(payload["message"])
+    duration = result.get("execution_time")
+    if kept and isinstance(duration, int | float):
+        identity |= {"duration": duration}
     upstream = [
         {"id": datasets.bounded(node_id(parent), limits.max_id_chars), "role": "upstream"}
         for parent in node.get("parents", ())
@@ -121,16 +180,23 @@ def _node_event(
     }
 
 
-def _invocation(artifact: _Json, project: object, limits: Limits) -> _Json:
-    metadata, results = artifact["metadata"], artifact["results"]
-    packages = Counter(result["unique_id"].split(".")[1] for result in results)
-    name = project if isinstance(project, str) and project else max(packages, key=packages.__getitem__, default="dbt")
-    command = _dict(artifact, "args").get("which")
-    counts = Counter(result["status"] for result in results)
+def invocation_started(metadata: _Json, project: str, time: object, limits: Limits) -> _Json:
+    """Say that a dbt command began."""
+    payload = {"invocation_id": metadata["invocation_id"], "dbt_version": metadata.get("dbt_version")}
+    return _invocation(metadata, project, "started", time, payload, limits=limits)
+
+
+def invocation_completed(metadata: _Json, project: str, time: object, facts: _Json, limits: Limits) -> _Json:
+    """Say how a dbt command went: `success` and what else is known."""
+    payload = {"invocation_id": metadata["invocation_id"], "duration": facts.get("elapsed_seconds"), **facts}
+    return _invocation(metadata, project, "completed", time, payload, limits=limits)
+
+
+def _invocation(metadata: _Json, name: str, phase: str, time: object, payload: _Json, *, limits: Limits) -> _Json:
     return {
-        "id": _event_id(metadata, "invocation", "completed", limits),
-        "type": "dbt.invocation.completed",
-        "time": metadata["generated_at"],
+        "id": _event_id(metadata, "invocation", phase, limits),
+        "type": f"dbt.invocation.{phase}",
+        "time": time,
         "source": _source(name, limits),
         "resource": {
             "id": datasets.bounded(f"dbt://{datasets.segment(name)}", limits.max_id_chars),
@@ -138,15 +204,24 @@ def _invocation(artifact: _Json, project: object, limits: Limits) -> _Json:
             "name": trim.text(name, limits.max_id_chars // 2),
         },
         "related": [_run(metadata["invocation_id"], limits)],
-        "payload": {
-            "invocation_id": metadata["invocation_id"],
-            "dbt_version": metadata.get("dbt_version"),
-            "command": command if isinstance(command, str) else None,
-            "elapsed_seconds": artifact.get("elapsed_time"),
-            "success": not _FAILED & counts.keys(),
-            "nodes": dict(counts),
-        },
+        "payload": {key: value for key, value in payload.items() if value is not None},
     }
+
+
+def project_of(manifest: object, unique_ids: Iterable[str]) -> str:
+    """Name the project: as the manifest does, else after the package that most nodes are of."""
+    name = _dict(manifest, "metadata").get("project_name")
+    packages = Counter(unique_id.split(".")[1] for unique_id in unique_ids)
+    return name if isinstance(name, str) and name else max(packages, key=packages.__getitem__, default="dbt")
+
+
+def _checked_sources(manifest: object) -> Iterator[str]:
+    """List the sources that a freshness check looks at."""
+    for unique_id, source in _dict(manifest, "sources").items():
+        freshness = _dict(source, "freshness") or _dict(_dict(source, "config"), "freshness")
+        limits = (_dict(freshness, "warn_after"), _dict(freshness, "error_after"))
+        if unique_id.count(".") > 1 and any(limit.get("count") for limit in limits):
+            yield unique_id
 
 
 def _run(invocation: str, limits: Limits) -> _Json:
@@ -175,17 +250,33 @@ def _labels(node: _Json, limits: Limits) -> dict[str, str]:
 
 
 def _rows(result: _Json) -> dict[str, int]:
-    rows = _dict(result, "adapter_response").get("rows_affected")
-    return {"rows": rows} if type(rows) is int and 0 <= rows < 2**63 else {}
+    """Take what the database counted. dbt's log writes whole numbers as floats, or as text."""
+    response = _dict(result, "adapter_response")
+    found = {"rows": _count(response.get("rows_affected")), "bytes": _count(response.get("bytes_processed"))}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
+        return int(value)
+    if type(value) is float and value.is_integer():
+        value = int(value) if abs(value) < 2**53 else None
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def _started(result: _Json) -> str | None:
+    """Find the start of the first phase that ran; a skipped node has none."""
+    return min((start for phase in _phases(result) if (start := foreign.iso(phase.get("started_at")))), default=None)
 
 
 def _completed(result: _Json) -> object:
     """Find the end of the last phase that ran; a skipped node has none."""
+    return max((end for phase in _phases(result) if isinstance(end := phase.get("completed_at"), str)), default=None)
+
+
+def _phases(result: _Json) -> list[_Json]:
     timing = result.get("timing")
-    ends = (
-        [phase.get("completed_at") for phase in timing if isinstance(phase, dict)] if isinstance(timing, list) else []
-    )
-    return max((end for end in ends if isinstance(end, str)), default=None)
+    return [phase for phase in timing if isinstance(phase, dict)] if isinstance(timing, list) else []
 
 
 def _kind(result: _Json) -> str:
@@ -197,7 +288,7 @@ def _slug(status: str) -> str:
     return status.lower().replace(" ", "_").replace("-", "_")
 
 
-def _node(manifest: object, unique_id: str) -> _Json:
+def node_of(manifest: object, unique_id: str) -> _Json:
     """Look the node up in the manifest, with the nodes it is built from under `parents`."""
     groups = ("nodes", "sources", "exposures")
     node: _Json = next((found for group in groups if (found := _dict(_dict(manifest, group), unique_id))), {})
