@@ -23,9 +23,10 @@ class Up:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     url: str = ""
+    port: int = 0
 
     def start(self) -> "Up":
-        command = [AIRSIDE, "up", "--home", str(self.home), "--port", "0"]
+        command = [AIRSIDE, "up", "--home", str(self.home), "--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -39,6 +40,7 @@ class Up:
             said += line
             if "API and page" in line:
                 self.url = line.split()[-1]
+                self.port = int(self.url.rpartition(":")[2])  # a restart answers at the same address
             if "Ctrl-C" in line:
                 return self
         raise AssertionError(f"airside up did not start:\n{said}")

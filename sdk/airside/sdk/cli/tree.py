@@ -26,11 +26,13 @@ OWN: Final = {
     "automations": "airside.sdk.cli.automations:app",
     "query": "airside.sdk.cli.query:query",
     "tokens": "airside.sdk.cli.tokens:app",
+    "hooks": "airside.sdk.cli.hooks:app",
+    "spool": "airside.sdk.cli.spool:app",
 }
 #: Groups that have no commands but those of other components.
 ADDED_GROUPS: Final = {"views": "Look after what is folded from the log."}
 #: What people need first comes first; the rest follows in alphabetical order.
-ORDER: Final = ("up", "demo", "status", "events", "resources", "automations", "query", "tokens", "views")
+ORDER: Final = ("up", "demo", "status", "events", "resources", "automations", "query", "tokens", "hooks", "views")
 
 NO_MARKUP: Final[Any] = None  # plain help: formatting it with rich costs 100 ms
 

@@ -1,9 +1,10 @@
 """From what people pass to `emit` to one line of JSON, checked as far as a job can check it quickly. Pure."""
 
+import itertools
 import json
 import os
 import time as clock
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -27,11 +28,29 @@ class BadEvent(ValueError):
 
 
 def uuid7() -> str:
-    """Make a UUIDv7 (RFC 9562); the same as `airside.events.model.uuid7`, without what that imports."""
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (clock.time_ns() // 1_000_000) << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64
-    text = f"{value | 0b10 << 62 | random & (1 << 62) - 1:032x}"
+    """Make a UUIDv7 (RFC 9562): the millisecond, then a number that starts at random and counts on.
+
+    As unique as `airside.events.model.uuid7`, a fifth of the price, and sorted within a process.
+    """
+    number = _count()
+    value = (clock.time_ns() // 1_000_000) << 80 | 0x7 << 76 | (number >> 62 & 0xFFF) << 64
+    text = f"{value | 0b10 << 62 | number & _LOW:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _counter() -> Callable[[], int]:
+    return itertools.count(int.from_bytes(os.urandom(9), "big")).__next__
+
+
+def _begin_anew() -> None:
+    """Take another random start: a forked child must not count on from its parent's."""
+    global _count  # noqa: PLW0603
+    _count = _counter()
+
+
+_LOW: Final = (1 << 62) - 1
+_count = _counter()
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def build(

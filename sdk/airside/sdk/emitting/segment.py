@@ -11,9 +11,10 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-SUFFIX = ".jsonl"
+SUFFIX: Final = ".jsonl"
+_CURSOR: Final = ".at"
 
 
 class Segment:
@@ -22,9 +23,9 @@ class Segment:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._cursor = path.with_suffix(".at")
+        self._cursor = path.with_suffix(_CURSOR)
         self.size = os.fstat(descriptor).st_size
-        self.delivered = self._read_cursor()
+        self.delivered = found if (found := cursor_of(path)) <= self.size else 0
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -113,13 +114,6 @@ class Segment:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _read_cursor(self) -> int:
-        try:
-            found = int(self._cursor.read_text())
-        except (OSError, ValueError):
-            return 0
-        return found if 0 <= found <= self.size else 0
-
     def _write_cursor(self) -> None:
         try:
             self._cursor.write_text(str(self.delivered))
@@ -130,3 +124,11 @@ class Segment:
 def _lines(data: bytes) -> list[bytes]:
     parts = data.split(b"\n")
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+
+
+def cursor_of(path: Path) -> int:
+    """Read how many bytes of a segment are delivered."""
+    try:
+        return max(int(path.with_suffix(_CURSOR).read_text()), 0)
+    except (OSError, ValueError):
+        return 0
