@@ -16,6 +16,7 @@ import orjson
 from airside.coordinator import tokens
 from airside.coordinator.api import HttpSettings, NotFound, Rebuild, Status
 from airside.coordinator.feed import Feed
+from airside.coordinator.hooks.book import Counts, HookBook, HookExists, StoredHook, key_of
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.tokens import Principal, Role, Token, TokenBook
 from airside.coordinator.views import Views
@@ -141,6 +142,38 @@ def own_event(event_type: str, resource: str, payload: dict[str, Any], event_id:
     )
 
 
+class MemoryHooks:
+    """Hooks that are gone when the process is."""
+
+    def __init__(self) -> None:
+        self.book = HookBook()
+        self.hooks: dict[str, StoredHook] = {}
+        self.counted: dict[str, Counts] = {}
+
+    async def create(self, hook: StoredHook) -> None:
+        if hook.key in self.hooks:
+            raise HookExists(f"{HookExists.__doc__}")
+        self.hooks[hook.key] = hook
+        self.book.replace(self.hooks.values())
+
+    async def delete(self, workspace: str, name: str) -> bool:
+        found = self.hooks.pop(key_of(workspace, name), None)
+        self.book.replace(self.hooks.values())
+        return found is not None
+
+    def all(self, workspace: str) -> list[StoredHook]:
+        return self.book.of(workspace)
+
+    def find(self, slug: str) -> StoredHook | None:
+        return self.book.find(slug)
+
+    def count(self, hook: StoredHook, counts: Counts) -> None:
+        self.counted[hook.key] = self.counted.get(hook.key, Counts()).plus(counts)
+
+    async def counts(self, hook: StoredHook) -> Counts:
+        return self.counted.get(hook.key, Counts())
+
+
 class MemoryTokens:
     """Tokens that are gone when the process is."""
 
@@ -215,6 +248,7 @@ class MemoryPlane:
         self.automations = MemoryAutomations(self.log)
         self.queries = DirectQueries(self.views)
         self.tokens = MemoryTokens()
+        self.hooks = MemoryHooks()
         self.metrics = Metrics()
         self.reasons: list[str] = []
         self.rebuilt: Rebuild | None = None

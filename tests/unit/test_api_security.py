@@ -15,7 +15,7 @@ from tests.support.api_server import ADDRESS, in_process
 from airside.coordinator.api import create_app, routing
 from airside.coordinator.api.attempts import FailedAttempts
 from airside.coordinator.api.gate import is_local_host, is_same_origin
-from airside.coordinator.api.permissions import PUBLIC_PATHS, ROLES
+from airside.coordinator.api.permissions import PUBLIC_ROUTES, ROLES
 from airside.coordinator.tokens import Role
 
 pytest_plugins = ["tests.support.api_fixtures"]
@@ -51,7 +51,7 @@ async def test_every_route_wants_a_token_but_the_public_paths(locked: MemoryPlan
         for route in app.routes:
             for method in route.methods:
                 answer = await client.request(method, concrete(route.path_format))
-                expected = 200 if route.path_format in {"/health", "/ready"} else 401
+                expected = {"/health": 200, "/ready": 200, "/hooks/{slug}": 404}.get(route.path_format, 401)
                 assert answer.status_code == expected, (method, route.path_format)
                 if expected == 401:
                     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -71,6 +71,8 @@ async def test_every_route_wants_a_token_but_the_public_paths(locked: MemoryPlan
         "/health%2f..%2fapi%2fevents",
         "/HEALTH",
         "/ready;x",
+        "/hooks",
+        "/api/hooks/health",
         "/api/status?next=/health",
         "/docs",
         "/openapi.json",
@@ -87,7 +89,7 @@ async def test_each_role_gets_exactly_what_the_table_says(locked: MemoryPlane) -
         for role in Role:
             _, token = await locked.tokens.create("t", role)
             for (method, template), allowed in ROLES.items():
-                if template in PUBLIC_PATHS or template == "/api/events/stream":
+                if template in PUBLIC_ROUTES or template == "/api/events/stream":
                     continue
                 answer = await client.request(method, concrete(template), headers=bearer(token))
                 assert (answer.status_code == 403) == (role not in allowed), (role, method, template)
@@ -95,12 +97,12 @@ async def test_each_role_gets_exactly_what_the_table_says(locked: MemoryPlane) -
 
 def test_the_table_gives_no_role_more_than_its_work() -> None:
     by_role = {role: {route for route, allowed in ROLES.items() if role in allowed} for role in Role}
-    assert {path for _, path in by_role[Role.INGEST]} - PUBLIC_PATHS == {
+    assert {path for _, path in by_role[Role.INGEST]} - PUBLIC_ROUTES == {
         "/api/events",
         "/api/v1/lineage",
         "/api/v1/lineage/batch",
     }
-    assert {method for method, path in by_role[Role.VIEWER] if path != "/api/query"} <= {"GET", "HEAD"}
+    assert {method for method, path in by_role[Role.VIEWER] if path not in {"/api/query", "/hooks/{slug}"}} <= {"GET", "HEAD"}
     assert by_role[Role.VIEWER] < by_role[Role.OPERATOR] < by_role[Role.EDITOR] < by_role[Role.ADMIN]
     assert by_role[Role.ADMIN] == set(ROLES)
 

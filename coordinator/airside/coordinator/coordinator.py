@@ -18,6 +18,7 @@ from airside.coordinator.engine.snapshots import Snapshots
 from airside.coordinator.feed import Feed
 from airside.coordinator.gateway import Gateway
 from airside.coordinator.home import Home
+from airside.coordinator.hooks.store import HookStore
 from airside.coordinator.live_views import LiveViews
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.nats_server import EmbeddedServer
@@ -83,6 +84,9 @@ class Coordinator:
         self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
         await self.tokens.start()
         self._stops.append(self.tokens.stop)
+        self.hooks = HookStore(self.log.nc, replicas=self.settings.replicas)
+        await self.hooks.start()
+        self._stops.append(self.hooks.stop)
         self.queries = LiveViews(self.home.views, self.home.queries)
         await self.queries.open()
         self._stops.append(self.queries.close)

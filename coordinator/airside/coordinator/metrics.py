@@ -27,6 +27,9 @@ class Metrics:
         self.events_refused = Counter(
             "airside_events_refused", "Posted events that were refused", ["reason"], registry=registry
         )
+        self.hook_deliveries = Counter(
+            "airside_hook_deliveries", "Webhooks that came in", ["outcome"], registry=registry
+        )
         self.http_seconds = Histogram(
             "airside_http_request_seconds",
             "From a request's arrival to the first byte of its answer",

@@ -12,6 +12,7 @@ from airside.coordinator.api import (
     export,
     firings,
     history,
+    hooks,
     ingest,
     lineage,
     pages,
@@ -49,6 +50,7 @@ _ROUTERS: Final = (
     query,
     views,
     tokens,
+    hooks,
     system,
     pages,
 )

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator.api import examples
-from airside.coordinator.api.permissions import PUBLIC_PATHS
+from airside.coordinator.api.permissions import PUBLIC_ROUTES
 from airside.coordinator.api.problems import MEDIA_TYPE
 from airside.coordinator.tokens import Role
 from airside.events.model import Event
@@ -112,6 +112,7 @@ _DESCRIPTIONS: Final = {
     401: ("unauthorized", "No token, or one that is unknown, expired or revoked"),
     403: ("forbidden", "The token's role is not enough"),
     404: ("not-found", "There is nothing of this name"),
+    408: ("body-too-slow", "The body stopped coming"),
     409: ("conflict", "Something else is under way"),
     413: ("body-too-large", "The body or one event is too large"),
     415: ("unsupported-media-type", "This content type or encoding is not taken"),
@@ -157,7 +158,7 @@ def complete(description: dict[str, Any]) -> dict[str, Any]:
     refused = answers(422)[422]
     for path, operations in description["paths"].items():
         for operation in operations.values():
-            operation["security"] = [] if path in PUBLIC_PATHS else [{"token": []}]
+            operation["security"] = [] if path in PUBLIC_ROUTES else [{"token": []}]
             if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {MEDIA_TYPE: None}):
                 operation["responses"]["422"] = refused
     return description

@@ -92,6 +92,20 @@ TOKEN: Final[dict[str, Any]] = {
     "expires": "2027-11-22T00:00:00Z",
     "workspace": "default",
 }
+HOOK: Final[dict[str, Any]] = {
+    "name": "shop-repo",
+    "path": "/hooks/5d0c6b0a1f1e4c0f9f2c41d07be3a655",
+    "preset": "github",
+    "signature": "github",
+    "header": None,
+    "created": "2026-11-22T09:00:00Z",
+    "workspace": "default",
+    "last_received": "2026-11-22T09:12:40.118000Z",
+    "counts": {"accepted": 12, "duplicates": 1, "ignored": 1, "unmapped": 0, "refused": 0},
+}
+HOOK_TEST: Final[dict[str, Any]] = {
+    "items": [{key: value for key, value in EVENT.items() if key not in ("position", "received")}]
+}
 QUERY: Final[dict[str, Any]] = {
     "columns": [{"name": "type", "type": "VARCHAR"}, {"name": "n", "type": "BIGINT"}],
     "rows": [["table.updated", 412]],
@@ -253,6 +267,15 @@ POST_LINEAGE: Final = _body(
 POST_LINEAGE_BATCH: Final = _body(
     {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": [_RUN_EVENT]}},
     "A list of RunEvents, JobEvents and DatasetEvents.",
+)
+
+POST_HOOK: Final = _body(
+    {
+        "application/json": {"schema": {}, "example": {"type": "job.done", "timestamp": "2026-11-22T09:00:00Z"}},
+        "application/x-www-form-urlencoded": {"schema": {}, "example": {"payload": "{}"}},
+        "text/plain": {"schema": {"type": "string"}, "example": "anything"},
+    },
+    "Whatever the sender sends; the hook's template reads it.",
 )
 
 _AUTOMATIONS: Final = """\

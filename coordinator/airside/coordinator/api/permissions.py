@@ -7,6 +7,11 @@ from airside.coordinator.tokens import Role
 
 #: The only paths that answer without a token, compared as they stand: no prefix, no suffix, no pattern.
 PUBLIC_PATHS: Final = frozenset({"/health", "/ready"})
+#: What comes to hooks: its signature is the authentication. Under this prefix no token is looked at, and only the
+#: route below is there for whoever has none.
+HOOKS_PREFIX: Final = "/hooks/"
+#: Routes that let in whoever asks, by their path with names in it.
+PUBLIC_ROUTES: Final = PUBLIC_PATHS | {"/hooks/{slug}"}
 
 _ANY: Final = frozenset(Role)
 _READ: Final = frozenset({Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
@@ -46,6 +51,12 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/api/tokens"): _ADMIN,
     ("POST", "/api/tokens"): _ADMIN,
     ("DELETE", "/api/tokens/{token_id}"): _ADMIN,
+    ("GET", "/api/hooks"): _ADMIN,
+    ("POST", "/api/hooks"): _ADMIN,
+    ("GET", "/api/hooks/{name}"): _ADMIN,
+    ("DELETE", "/api/hooks/{name}"): _ADMIN,
+    ("POST", "/api/hooks/{name}/test"): _ADMIN,
+    ("POST", "/hooks/{slug}"): _ANY,
     ("GET", "/health"): _ANY,
     ("HEAD", "/health"): _ANY,
     ("GET", "/ready"): _ANY,

@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from airside.coordinator.api.settings import HttpSettings
 from airside.coordinator.feed import Feed
+from airside.coordinator.hooks.book import Hooks
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.tokens import Tokens
 from airside.events.exceptions import AirsideError
@@ -136,6 +137,8 @@ class Plane(Protocol):
     def feed(self) -> Feed: ...
     @property
     def tokens(self) -> Tokens: ...
+    @property
+    def hooks(self) -> Hooks: ...
     @property
     def metrics(self) -> Metrics: ...
 

@@ -98,7 +98,8 @@ def _listed(entry: Problem | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def unexpected(path: str) -> Response:
     """Answer for a fault of our own: what happened stays in the server's log. Call it while handling the exception."""
-    _log.exception("a request failed", extra={"action": "http.failed", "path": path})
+    logged = "/hooks/…" if path.startswith("/hooks/") else path  # a hook's address is half a secret
+    _log.exception("a request failed", extra={"action": "http.failed", "path": logged})
     detail = "Airside failed here; the reason is in the coordinator's log. Nothing is half done: you may try again."
     return render(ApiProblem(500, "unexpected", detail), path)
 

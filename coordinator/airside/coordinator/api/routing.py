@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from airside.coordinator.api.permissions import PUBLIC_PATHS, ROLES
+from airside.coordinator.api.permissions import PUBLIC_ROUTES, ROLES
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem
 from airside.coordinator.tokens import Principal
@@ -24,7 +24,7 @@ class GuardedRoute(APIRoute):
         """Run the endpoint for callers whose role the table names for this method and path."""
         scope["airside.route"] = self.path_format
         principal: Principal | None = scope.get("airside.principal")
-        if scope["method"] in (self.methods or ()) and self.path_format not in PUBLIC_PATHS:
+        if scope["method"] in (self.methods or ()) and self.path_format not in PUBLIC_ROUTES:
             allowed = ROLES.get((scope["method"], self.path_format), frozenset())
             if principal is None or principal.role not in allowed:
                 raise forbidden(principal, sorted(allowed))

@@ -12,6 +12,7 @@ class HttpSettings(BaseSettings):
     max_body_bytes: int = Field(64 * 2**20, ge=2**10, description="one request's body, after decompression")
     max_expansion: int = Field(200, ge=2, le=1_032, description="bytes out per byte in of a compressed body")
     max_document_bytes: int = Field(2**20, ge=2**10, description="a body that is no event: automations, a query")
+    max_hook_bytes: int = Field(2 * 2**20, ge=2**10, description="one delivery to a hook, after decompression")
     body_pause_seconds: float = Field(60.0, gt=0, description="how long a body may stop coming")
     max_streams: int = Field(500, ge=1, description="open event streams")
     stream_comment_seconds: float = Field(15.0, gt=0, description="silence after which a stream says it is alive")

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Final
+from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo, available_timezones
 
 from airside.coordinator.templates.limits import MAX_OUTPUT_BYTES, RenderError
 from airside.coordinator.templates.values import as_json, as_text, duration
+from airside.events import datasets
 
 MAX_DIGITS: Final = 12
 
@@ -103,10 +106,20 @@ def _duration(value: Any) -> str:
     return duration(value)
 
 
+def _digest(value: Any) -> str:
+    return sha256(as_text(value).encode(errors="replace")).hexdigest()[:40]
+
+
+def _table(value: Any) -> str:
+    """Write a relation's name as the one id that every source gives it; what is no relation gives nothing."""
+    return datasets.table_id(as_text(value)) or ""
+
+
 FILTERS: Final[dict[str, Filter]] = {
     "date": Filter(_date, 1, "the day of a time: 2026-11-22; a zone's name may follow"),
     "datetime": Filter(_datetime, 1, "day, time and zone: 2026-11-22 09:00:00 UTC; a zone's name may follow"),
     "default": Filter(_default, 1, "the given value where there is none", least_arguments=1),
+    "digest": Filter(_digest, 0, "a hash of the text: 40 hexadecimal digits"),
     "duration": Filter(_duration, 0, "seconds as 4m 12s"),
     "first": Filter(_first, 0, "the first of a list"),
     "join": Filter(_join, 1, "a list as one text, with `, ` or the given text in between"),
@@ -114,10 +127,14 @@ FILTERS: Final[dict[str, Filter]] = {
     "last": Filter(_last, 0, "the last of a list"),
     "length": Filter(_length, 0, "how many entries or characters"),
     "lower": Filter(lambda value: as_text(value).lower(), 0, "small letters"),
+    "plus_decoded": Filter(lambda value: unquote_plus(as_text(value)), 0, "a key as S3 writes it: a+b%3D1 is `a b=1`"),
     "round": Filter(_round, 1, "a number rounded, to the given count of digits"),
+    "segment": Filter(lambda value: datasets.segment(as_text(value)), 0, "one part of an id: a/b becomes a%2Fb"),
+    "table": Filter(_table, 0, "the id of a table: db.schema.table becomes table://db/schema/table"),
     "time": Filter(_time, 1, "the time of day: 09:00:00; a zone's name may follow"),
     "title": Filter(lambda value: as_text(value).title(), 0, "Each Word With A Capital"),
     "trim": Filter(lambda value: as_text(value).strip(), 0, "without spaces at both ends"),
     "truncate": Filter(_truncate, 1, "at most 255 characters, or the given count, with … at the end"),
     "upper": Filter(lambda value: as_text(value).upper(), 0, "capital letters"),
+    "uri": Filter(lambda value: datasets.safe(as_text(value)), 0, "the end of an id: a b/c becomes a%20b/c"),
 }
