@@ -27,7 +27,6 @@ OWN: Final = {
     "query": "airside.sdk.cli.query:query",
     "tokens": "airside.sdk.cli.tokens:app",
     "hooks": "airside.sdk.cli.hooks:app",
-    "hooks": "airside.sdk.cli.hooks:app",
     "spool": "airside.sdk.cli.spool:app",
 }
 #: Groups that have no commands but those of other components.
