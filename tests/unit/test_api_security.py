@@ -102,7 +102,10 @@ def test_the_table_gives_no_role_more_than_its_work() -> None:
         "/api/v1/lineage",
         "/api/v1/lineage/batch",
     }
-    assert {method for method, path in by_role[Role.VIEWER] if path not in {"/api/query", "/hooks/{slug}"}} <= {"GET", "HEAD"}
+    assert {method for method, path in by_role[Role.VIEWER] if path not in {"/api/query", "/hooks/{slug}"}} <= {
+        "GET",
+        "HEAD",
+    }
     assert by_role[Role.VIEWER] < by_role[Role.OPERATOR] < by_role[Role.EDITOR] < by_role[Role.ADMIN]
     assert by_role[Role.ADMIN] == set(ROLES)
 
