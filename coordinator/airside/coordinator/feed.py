@@ -76,6 +76,13 @@ class Feed:
         self.head = head
         self._wake()
 
+    def jump(self, head: int) -> None:
+        """Begin anew behind a position: what became queryable up to there must be read from the views."""
+        if head > self.head:
+            self._drop(len(self._entries))
+            self._start = self.head = head
+            self._wake()
+
     def after(self, position: int, limit: int) -> list[Entry] | None:
         """Give up to `limit` entries behind a position; None when the ring has moved past it."""
         if position < self._start:

@@ -6,19 +6,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
+import duckdb
 import orjson
 
 from airside.coordinator.feed import Feed
 from airside.coordinator.live_views import LiveViews
 from airside.coordinator.views import Folded, Views
+from airside.coordinator.views.folding import fold
 from airside.events import subjects
 from airside.events.exceptions import LogError
-from airside.events.log import Batch, Log
+from airside.events.log import Log
 
 #: Entries wait this long for company: a commit costs some milliseconds, whatever it holds.
 LINGER_SECONDS: Final = 0.01
 MAX_BATCH: Final = 4_000
-_IDLE_CHECKPOINT_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 60.0
+#: So few entries in that time are no load: ticks alone are six.
+_IDLE_ENTRIES: Final = 600
 P = ParamSpec("P")
 T = TypeVar("T")
 _log = logging.getLogger("airside.projector")
@@ -27,13 +31,14 @@ _log = logging.getLogger("airside.projector")
 class Projector:
     """Keeps the views at the log's end."""
 
-    def __init__(self, log: Log, live: LiveViews, feed: Feed, *, read_from: Log | None = None) -> None:
+    def __init__(self, log: Log, live: LiveViews, feed: Feed, *, read_from: Log | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
         #: Set once the views hold what the log held when the projector started.
         self.caught_up = asyncio.Event()
         self._live = live
         self._log = log
         self._reader_log = read_from or log
         self._feed = feed
+        self._idle_seconds = idle_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="projector")
         self._moved = asyncio.Event()
 
@@ -48,7 +53,7 @@ class Projector:
         await self._log.verify(witness.position, witness.event_id or "", witness.stream_created or "")
         head = await self._log.head()
         await self._in_thread(self.views.bind, head.created)
-        self._feed.publish([], self.views.position)
+        self._feed.jump(self.views.position)
         if self.views.position >= head.last:
             self.caught_up.set()
         idle = asyncio.create_task(self._checkpoint_when_idle())
@@ -81,16 +86,17 @@ class Projector:
             self.views.position, created=created, max_batch=MAX_BATCH, linger=LINGER_SECONDS
         )
         async for batch in reader.batches():
-            folded = await self._in_thread(self.views.apply, batch)
-            self._feed.publish(folded.new, self.views.position)
-            moved, self._moved = self._moved, asyncio.Event()
-            moved.set()
-            if self.views.position >= goal:
-                self.caught_up.set()
-            if folded.dead:
-                await self._bury(folded, batch)
+            steps = fold(self.views, batch)
+            while (folded := await self._in_thread(next, steps, None)) is not None:
+                self._feed.publish(folded.new, self.views.position)
+                moved, self._moved = self._moved, asyncio.Event()
+                moved.set()
+                if self.views.position >= goal:
+                    self.caught_up.set()
+                if folded.dead:
+                    await self._bury(folded)
 
-    async def _bury(self, folded: Folded, batch: Batch) -> None:
+    async def _bury(self, folded: Folded) -> None:
         """Put what could not be folded into the dead-letter stream too, once, with the reason."""
         for letter in folded.dead:
             body = orjson.dumps(
@@ -105,14 +111,17 @@ class Projector:
                 await self._log.create_once(subjects.dead_letter(letter.position), body)
             except LogError as error:  # it is in the views, and a rebuild writes it again
                 _log.warning("dead letter at %d not written to its stream: %s", letter.position, error)
-        _log.warning("%d entries up to position %d could not be folded", len(folded.dead), batch.last_position)
+        _log.warning("%d entries up to %d could not be folded", len(folded.dead), folded.dead[-1].position)
 
     async def _checkpoint_when_idle(self) -> None:
         while True:
             before = self.views.position
-            await asyncio.sleep(_IDLE_CHECKPOINT_SECONDS)
-            if self.views.position == before:
-                await self._in_thread(self.views.checkpoint)
+            await asyncio.sleep(self._idle_seconds)
+            if self.views.position - before <= _IDLE_ENTRIES:
+                try:
+                    await self._in_thread(self.views.checkpoint)
+                except duckdb.Error:  # the write-ahead log has everything; the next commit tells whether it is damage
+                    _log.exception("the views were not written into their file")
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

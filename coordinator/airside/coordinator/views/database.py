@@ -10,7 +10,7 @@ from uuid import uuid4
 import duckdb
 
 from airside.coordinator.views import schema
-from airside.coordinator.views.exceptions import ViewsDamaged, ViewsInUse
+from airside.coordinator.views.exceptions import ViewsBusy, ViewsDamaged, ViewsInUse
 
 SET_ASIDE_SUFFIX: Final = ".set-aside"
 
@@ -69,6 +69,15 @@ def damage_told() -> Iterator[None]:
         if isinstance(error, _BROKEN) or any(sign in text for sign in _SIGNS_OF_DAMAGE):
             raise ViewsDamaged(f"{ViewsDamaged.__doc__} ({text.splitlines()[0]})") from error
         raise
+
+
+@contextmanager
+def busy_told() -> Iterator[None]:
+    """Turn what a reader meets when memory is short, or the writer wants to be alone, into ViewsBusy."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException) as error:
+        raise ViewsBusy from error
 
 
 def set_aside(path: Path, reason: str) -> None:

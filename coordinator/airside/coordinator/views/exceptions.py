@@ -3,6 +3,7 @@
 - AirsideError
     - ViewsError
         - ViewsInUse        another process holds the file
+        - ViewsBusy         too many read at once; ask again in a moment
         - ViewsDamaged      the file cannot be trusted; rebuild it, the log has everything
     - BadCursor             the asker's fault: the cursor is none that a list gave
     - QueryError
@@ -27,6 +28,10 @@ class ViewsError(_Told):
 
 class ViewsInUse(ViewsError):
     """Another process has the views open. Stop the other coordinator on this home first."""
+
+
+class ViewsBusy(ViewsError):
+    """Too much is being read at this moment. Ask again in a few seconds, or for less at a time."""
 
 
 class ViewsDamaged(ViewsError):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from airside.coordinator.views import database
+from airside.coordinator.views.folding import fold
 from airside.coordinator.views.store import Views, Witness
 from airside.events.log import Batch
 
@@ -14,6 +15,11 @@ _SUFFIX: Final = ".rebuild"
 
 async def _nothing() -> None:
     return
+
+
+def _fold(views: Views, batch: Batch) -> None:
+    for _ in fold(views, batch):
+        pass
 
 
 async def rebuild(
@@ -36,7 +42,7 @@ async def rebuild(
     try:
         views.bind(stream_created)
         async for batch in batches:
-            await asyncio.to_thread(views.apply, batch)
+            await asyncio.to_thread(_fold, views, batch)
             on_progress(views.position)
         witness = views.witness
         await asyncio.to_thread(views.close)

@@ -6,9 +6,9 @@ crash leaves the views at exactly one position, and an entry that comes again is
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -28,6 +28,7 @@ from airside.coordinator.views.fold.events import Events
 from airside.coordinator.views.fold.firings import Firings
 from airside.coordinator.views.fold.plan import Plan
 from airside.coordinator.views.fold.resources import Resources
+from airside.coordinator.views.gate import ReadGate
 from airside.events import LogDamaged, Record
 from airside.events.log import Batch
 
@@ -37,6 +38,7 @@ T = TypeVar("T")
 #: Entries between checkpoints under load: a row group of DuckDB's. Each is a pause of about a quarter of a second; rows
 #: that wait for one are in memory.
 CHECKPOINT_ROWS: Final = 122_880
+CHECKPOINT_BYTES: Final = 128 * 2**20  # of payload
 READ_THREADS: Final = 4
 
 
@@ -75,7 +77,9 @@ class Views:
         self._folds = folds()
         self._ids = ids.IdIndex()
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="views-read")
+        self._gate = ReadGate()
         self._since_checkpoint = 0
+        self._bytes_since_checkpoint = 0
         self._closed = False
         try:
             self._witness: Witness = self._remember()
@@ -139,23 +143,25 @@ class Views:
         self._con.execute("UPDATE log_position SET stream_created = ?", [stream_created]).fetchall()
         self._witness = msgspec.structs.replace(self._witness, stream_created=stream_created)
 
-    def apply(self, batch: Batch) -> Folded:
+    def apply(self, batch: Batch, *, refused: Mapping[int, str] | None = None) -> Folded:
         """Fold the batch that follows the last one, and commit its rows together with its position.
 
-        Raises LogDamaged when entries are missing or come twice, ViewsDamaged when the file cannot be used any more.
+        `refused` positions become dead letters, for the reasons given. Raises LogDamaged when entries are missing or come twice, ViewsDamaged when the file cannot be used any more.
         After any error the views are as before.
         """
         plan = Plan.of(batch, self.position)
+        plan.refuse(refused or {})
         if not len(batch):
             return Folded([], 0, [])
         with database.damage_told():
             try:
                 folded = self._write(plan)
             except duckdb.ConversionException:
-                plan.refuse(self._unwritable(plan))
+                plan.refuse({**self._unwritable(plan), **(refused or {})})
                 folded = self._write(plan)
         self._since_checkpoint += len(batch)
-        if self._since_checkpoint >= CHECKPOINT_ROWS:
+        self._bytes_since_checkpoint += sum(memoryview(record.event.payload).nbytes for record in batch.records)
+        if self._since_checkpoint >= CHECKPOINT_ROWS or self._bytes_since_checkpoint >= CHECKPOINT_BYTES:
             self.checkpoint()
         return folded
 
@@ -165,9 +171,9 @@ class Views:
             return False
         try:
             self._con.execute("CHECKPOINT").fetchall()
-        except duckdb.TransactionException:  # a reader still holds an older state; the next time will do
+        except (duckdb.TransactionException, duckdb.OutOfMemoryException):  # readers are in the way; another time
             return False
-        self._since_checkpoint = 0
+        self._since_checkpoint = self._bytes_since_checkpoint = 0
         return True
 
     def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -175,7 +181,7 @@ class Views:
         keys = [ids.key(*event) for event in events]
         if not self._ids.known(ids.as_array(keys)):
             return set()
-        with self._cursor() as con:
+        with database.damage_told(), database.busy_told(), self._cursor() as con, self._gate.reading(con):
             numbers = self._confirmed(con, keys, events)
         return {events[number] for number in numbers}
 
@@ -190,8 +196,8 @@ class Views:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call a function of `views.reads` on one consistent state of the views."""
-        with database.damage_told(), self._cursor() as con:
+        """Call a function of `views.reads` on one consistent state of the views. Raises ViewsBusy, ViewsDamaged."""
+        with database.damage_told(), database.busy_told(), self._cursor() as con, self._gate.reading(con):
             con.execute("BEGIN TRANSACTION READ ONLY")
             return function(con, *args, **kwargs)
 
@@ -204,6 +210,14 @@ class Views:
         """Do the same in a thread of the readers."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self.read(function, *args, **kwargs))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep readers out, so that all memory is the writer's. For its thread."""
+        with self._gate.alone():
+            with database.damage_told():
+                self.checkpoint()
+            yield
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._root_lock:
@@ -220,8 +234,8 @@ class Views:
         return witness
 
     def _write(self, plan: Plan) -> Folded:
-        self._con.execute("BEGIN")
         try:
+            self._con.execute("BEGIN")
             entries, duplicates = plan.new_entries(self._duplicates)
             for fold in self._folds:
                 fold.fold(self._con, entries)
@@ -237,15 +251,25 @@ class Views:
             )
             self._con.execute("COMMIT")
         except BaseException:
-            for fold in self._folds:
-                fold.drop()
-            self._con.execute("ROLLBACK")
+            self._undo()
             raise
         for fold in self._folds:
             fold.keep()
         self._ids.add(ids.as_array(entry.key for entry in entries), first=plan.first, last=last.position)
         self._witness = Witness(last.position, last.event_id, self._witness.stream_created)
         return Folded([entry.record for entry in entries], duplicates, plan.dead)
+
+    def _undo(self) -> None:
+        """Leave the transaction, whatever state it is in: a cursor whose rollback failed refuses everything for ever."""
+        for fold in self._folds:
+            fold.drop()
+        for leave in (self._con.rollback, self._con.close):
+            with suppress(duckdb.Error):
+                leave()
+        self._con = self._cursor()
+        found = self._con.execute("SELECT position FROM log_position").fetchall()
+        if found != [(self.position,)]:
+            raise ViewsDamaged(f"the file stands at {found}, but {self.position} was folded; it is opened again.")
 
     def _duplicates(self, entries: Sequence[Entry]) -> set[int]:
         return self._confirmed(

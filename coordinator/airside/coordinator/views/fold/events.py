@@ -1,7 +1,7 @@
 """The view `events`: every event once, as it stands on the log."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import msgspec
@@ -26,7 +26,11 @@ _COLUMNS = {
     "related": tables.TEXT,
     "payload": tables.TEXT,
     "causes": tables.TEXT,
+    "large_payload": tables.TEXT,
+    "bytes": tables.NUMBER,
 }
+#: Payloads of more bytes have a column of their own; see schema.sql.
+LARGE_BYTES: Final = 4_096
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,6 +64,11 @@ class Events:
 def _row(entry: Entry) -> tuple[Any, ...]:
     record, event = entry.record, entry.record.event
     resource = event.resource
+    labels = orjson.dumps(resource.labels) if resource.labels else b"{}"
+    related = _encode(event.related) if event.related else b"[]"
+    payload = bytes(event.payload)
+    causes = orjson.dumps(event.causes) if event.causes else b"[]"
+    is_large = len(payload) > LARGE_BYTES
     return (
         record.position,
         record.received,
@@ -72,8 +81,10 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         resource.id,
         resource.kind,
         resource.name,
-        orjson.dumps(resource.labels) if resource.labels else b"{}",
-        _encode(event.related) if event.related else b"[]",
-        bytes(event.payload),
-        orjson.dumps(event.causes) if event.causes else b"[]",
+        labels,
+        related,
+        None if is_large else payload,
+        causes,
+        payload if is_large else None,
+        len(labels) + len(related) + len(payload) + len(causes),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from airside.coordinator.views.reads.filters import Where
-from airside.coordinator.views.reads.pages import Page, clamp, iso, page, parsed, read_cursor
+from airside.coordinator.views.reads.pages import Page, choose, clamp, iso, page_of, parsed, read_cursor
 from airside.events import vocabulary
 
 _FIRING = (
@@ -59,12 +59,17 @@ def list_firings(
     if cursor is not None:
         (place,) = read_cursor(cursor, int)
         conditions.add("log_position < ?", place)
-    rows = con.execute(
-        f"SELECT {_FIRING} FROM firings WHERE {conditions}"  # noqa: S608
+    chosen, more = choose(
+        con,
+        f"SELECT rowid, strlen(events) + strlen(key) + strlen(actions) FROM firings WHERE {conditions}"  # noqa: S608
         f" ORDER BY log_position DESC LIMIT {limit + 1}",
         conditions.parameters,
+        limit,
+    )
+    rows = con.execute(
+        f"SELECT {_FIRING} FROM firings WHERE {chosen} ORDER BY log_position DESC"  # noqa: S608
     ).fetchall()
-    return page([_firing(row) for row in rows], limit, "log_position")
+    return page_of([_firing(row) for row in rows], more, "log_position")
 
 
 def get_firing(con: duckdb.DuckDBPyConnection, workspace: str, firing: str) -> dict[str, Any] | None:
@@ -79,7 +84,7 @@ def get_firing(con: duckdb.DuckDBPyConnection, workspace: str, firing: str) -> d
 def get_revision(con: duckdb.DuckDBPyConnection, workspace: str, name: str, revision: int) -> dict[str, Any] | None:
     """Show the document of a revision of an automation, as it was written."""
     rows = con.execute(
-        "SELECT payload FROM events WHERE workspace = ? AND resource_id = ? AND type IN (?, ?) ORDER BY position DESC",
+        "SELECT coalesce(payload, large_payload) FROM events WHERE workspace = ? AND resource_id = ? AND type IN (?, ?) ORDER BY position DESC",
         [workspace, f"automation://{name}", vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED],
     ).fetchall()
     payloads = (parsed(payload) for (payload,) in rows)

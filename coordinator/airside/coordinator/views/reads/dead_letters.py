@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from airside.coordinator.views.reads.filters import Where
-from airside.coordinator.views.reads.pages import Page, clamp, iso, page, read_cursor
+from airside.coordinator.views.reads.pages import Page, choose, clamp, iso, page_of, read_cursor
 
 
 def list_dead_letters(
@@ -19,12 +19,18 @@ def list_dead_letters(
     if cursor is not None:
         (place,) = read_cursor(cursor, int)
         conditions.add("position < ?", place)
-    rows = con.execute(
-        "SELECT position, epoch_us(received), subject, reason, data FROM dead_letters"  # noqa: S608
+    chosen, more = choose(
+        con,
+        "SELECT rowid, octet_length(data) FROM dead_letters"  # noqa: S608
         f" WHERE {conditions} ORDER BY position DESC LIMIT {limit + 1}",
         conditions.parameters,
+        limit,
+    )
+    rows = con.execute(
+        "SELECT position, epoch_us(received), subject, reason, data FROM dead_letters"  # noqa: S608
+        f" WHERE {chosen} ORDER BY position DESC"
     ).fetchall()
-    return page([_dead_letter(row) for row in rows], limit, "position")
+    return page_of([_dead_letter(row) for row in rows], more, "position")
 
 
 def _dead_letter(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import duckdb
 
 from airside.coordinator import ids
 from airside.coordinator.views.reads.filters import EventFilter, where
-from airside.coordinator.views.reads.pages import Page, clamp, iso, page, parsed, read_cursor
+from airside.coordinator.views.reads.pages import Page, choose, clamp, iso, page_of, parsed, read_cursor
 
 _COLUMNS = (
-    "id, type, epoch_us(time), source, resource_id, resource_kind, resource_name, labels, related, payload, causes,"
-    " workspace, position, epoch_us(received)"
+    "id, type, epoch_us(time), source, resource_id, resource_kind, resource_name, labels, related,"
+    " coalesce(payload, large_payload), causes, workspace, position, epoch_us(received)"
 )
 
 
@@ -27,7 +27,7 @@ def list_events(
     """List events in the order of the log, as `airside.events.wire.to_dict` shows them.
 
     `after` and `before` are log positions, neither included; `cursor` continues a list with the same filter and order.
-    Raises BadCursor.
+    A page has fewer than `limit` events when they are large. Raises BadCursor.
     """
     limit = clamp(limit)
     conditions = where(wanted)
@@ -39,11 +39,14 @@ def list_events(
         (place,) = read_cursor(cursor, int)
         conditions.add("position < ?" if newest_first else "position > ?", place)
     order = "DESC" if newest_first else "ASC"
-    rows = con.execute(
-        f"SELECT {_COLUMNS} FROM events WHERE {conditions} ORDER BY position {order} LIMIT {limit + 1}",  # noqa: S608
+    chosen, more = choose(
+        con,
+        f"SELECT rowid, bytes FROM events WHERE {conditions} ORDER BY position {order} LIMIT {limit + 1}",  # noqa: S608
         conditions.parameters,
-    ).fetchall()
-    return page([_event(row) for row in rows], limit, "position")
+        limit,
+    )
+    rows = con.execute(f"SELECT {_COLUMNS} FROM events WHERE {chosen} ORDER BY position {order}").fetchall()  # noqa: S608
+    return page_of([_event(row) for row in rows], more, "position")
 
 
 def count_events(con: duckdb.DuckDBPyConnection, wanted: EventFilter) -> int:

@@ -2,8 +2,8 @@
 -- `view` reads them; there `parts` stands for the files. The workspace is the same in all rows and not stored.
 
 -- name: events_rows
-SELECT position, received, id, type, time, source, resource_id, resource_kind, resource_name, labels, related, payload,
-       causes
+SELECT position, received, id, type, time, source, resource_id, resource_kind, resource_name, labels, related,
+       coalesce(payload, large_payload) AS payload, causes
 FROM events
 
 -- name: events_view
