@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
 import pytest
 
 from airside.coordinator import ids
 from airside.coordinator.gateway import Gateway
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.events import WireEvent, validation
-from airside.events.exceptions import LogUnavailable
+from airside.events.exceptions import LogRefused, LogUnavailable
 from airside.events.log import Appended, Log, outgoing
 
 
@@ -126,3 +127,37 @@ async def test_what_still_waits_when_the_gateway_stops_is_refused_and_may_be_sen
     await idle.stop()
     with pytest.raises(LogUnavailable, match="again"):
         await sending
+
+
+def heavy(name: str) -> WireEvent:
+    """Give an event that is larger than any message may be; the API refuses it before it comes here."""
+    return msgspec.structs.replace(event(name), payload=msgspec.Raw(b'{"a":"' + b"x" * 900_000 + b'"}'))
+
+
+@pytest.mark.parametrize("size", [1, 40])
+async def test_an_event_that_the_broker_refuses_takes_no_other_post_with_it(
+    gateway: Gateway, log: Log, size: int
+) -> None:
+    innocent = [[event(f"{sender}-{n}") for n in range(size)] for sender in range(20)]
+    posts = [*innocent[:10], [heavy("heavy"), event("beside")], *innocent[10:]]
+    answers = await asyncio.gather(*(gateway.submit(post) for post in posts), return_exceptions=True)
+    refused = answers.pop(10)
+    assert isinstance(refused, LogRefused)
+    assert [(a.accepted, a.duplicates) for a in answers if isinstance(a, Appended)] == [(size, 0)] * 20
+    assert sorted(await names_on(log)) == sorted(e.id for post in innocent for e in post)
+
+
+async def test_without_a_broker_a_post_is_refused_before_its_sender_gives_up(
+    gateway: Gateway, log: Log, nats_server: EmbeddedServer
+) -> None:
+    await gateway.submit([event("before")])
+    nats_server.stop()
+    async with asyncio.timeout(5):  # as long as OpenLineage's client waits
+        with pytest.raises(LogUnavailable):
+            await gateway.submit([event("during")])
+    nats_server.start()
+    async with asyncio.timeout(10):
+        while not log.nc.is_connected:
+            await asyncio.sleep(0.05)
+    await gateway.submit([event("during")])
+    assert await names_on(log) == ["before", "during"], "sent again, it counts once, whatever became of it before"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from airside.coordinator import ids
-from airside.events.exceptions import LogError, LogUnavailable
+from airside.events.exceptions import LogError, LogFull, LogRefused, LogUnavailable
 from airside.events.log import Appended, Log, writer
-from airside.events.wire import WireEvent
+from airside.events.wire import MAX_BYTES, WireEvent
 
 #: Batches under way at once: enough to keep the disk busy, few enough to let posts gather.
 _WRITERS: Final = 3
@@ -23,7 +23,12 @@ _SINGLES: Final = 24
 #: Ids of finished posts that are kept here until the views surely hold them.
 _RECENT: Final = 100_000
 _RETRY_SECONDS: Final = 0.25
-_GIVE_UP_SECONDS: Final = 20.0
+#: What is not on disk by then is refused: senders wait five seconds, not more, and have the id to send it again.
+_GIVE_UP_SECONDS: Final = 4.0
+#: The same while there is no connection to the broker at all; an embedded one is back within a second.
+_AWAY_SECONDS: Final = 2.5
+#: How often to look whether an answer can still come.
+_LOOK_SECONDS: Final = 0.25
 _log = logging.getLogger("airside.gateway")
 
 
@@ -40,6 +45,14 @@ class KnownIds(Protocol):
 class _Post:
     messages: list[writer.Outgoing]
     done: asyncio.Future[list[writer.Placed]] = field(default_factory=asyncio.Future)
+
+
+class _Away(LogUnavailable):
+    """There is no connection to the log."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__(str(LogUnavailable.__doc__))
+        self.sent = sent
 
 
 class Gateway:
@@ -69,7 +82,7 @@ class Gateway:
         self._waiting.clear()
 
     async def submit(self, events: Sequence[WireEvent]) -> Appended:
-        """Return once the events are on disk. Raises LogUnavailable (send all again), LogFull."""
+        """Return once the events are on disk. Raises LogUnavailable (send all again), LogFull, LogRefused."""
         total = Appended(0, 0)
         for start in range(0, len(events), writer.MAX_BATCH):
             total = await self._submit(events[start : start + writer.MAX_BATCH], total)
@@ -109,7 +122,7 @@ class Gateway:
                 known += 1
                 waiting_for.append(under_way)
             else:
-                fresh[name] = writer.outgoing(event, name)
+                fresh[name] = _message(event, name)
         return fresh, waiting_for, known
 
     async def _stored(self, events: Sequence[WireEvent]) -> set[tuple[str, str]]:
@@ -147,21 +160,31 @@ class Gateway:
             self._arrived.clear()
         return group
 
-    async def _store(self, group: list[_Post]) -> None:
-        """Write a group, again after passing troubles; an id that made it the first time is not a duplicate."""
-        give_up = asyncio.get_running_loop().time() + _GIVE_UP_SECONDS
-        attempts = 0
+    async def _store(self, group: list[_Post], *, again: bool = False) -> None:
+        """Write a group, again after passing troubles; an id that made it the first time is not a duplicate.
+
+        What the broker will not have in company is written post by post, so that only the guilty one fails.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
         while True:
-            attempts += 1
             try:
                 placed = await self._append(group)
-            except LogUnavailable as error:
-                if asyncio.get_running_loop().time() >= give_up:
+            except LogFull as error:
+                return _fail(group, error)
+            except _Away as error:
+                if clock() - started >= _AWAY_SECONDS:
+                    return _fail(group, error)
+                again = again or error.sent
+                await asyncio.sleep(_RETRY_SECONDS)
+            except LogError as error:
+                again = True
+                if len(group) > 1:
+                    break
+                if not isinstance(error, LogUnavailable) or clock() - started >= _GIVE_UP_SECONDS:
                     return _fail(group, error)
                 _log.info("the log does not take events now, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
-            except LogError as error:
-                return _fail(group, error)
             except asyncio.CancelledError:
                 _fail(group, LogUnavailable("Airside is stopping; send the events again"))
                 raise
@@ -169,14 +192,38 @@ class Gateway:
                 _log.exception("an unexpected error while writing to the log")
                 return _fail(group, LogUnavailable(f"the events were not written: {error!r}"))
             else:
-                return _share_out(group, placed, again=attempts > 1)
+                return _share_out(group, placed, again=again)
+        try:
+            await asyncio.gather(*(self._store([post], again=again) for post in group))
+        finally:
+            _fail(group, LogUnavailable("Airside is stopping; send the events again"))
+        return None
 
     async def _append(self, group: list[_Post]) -> list[writer.Placed]:
+        """Write once. Raises _Away as soon as no answer can come any more: the connection is lost, or another one."""
+        nc = self._log.nc
+        if not nc.is_connected:
+            raise _Away(sent=False)
+        connection = nc.stats["reconnects"]
         messages = [message for post in group for message in post.messages]
-        singles = len(messages) == len(group)
-        if singles and len(group) <= _SINGLES:
-            return await writer.append_singly(self._log.nc, messages)
-        return await writer.append_batch(self._log.nc, messages)
+        singles = len(messages) == len(group) <= _SINGLES
+        write = writer.append_singly if singles else writer.append_batch
+        writing = asyncio.ensure_future(write(nc, messages))
+        try:
+            while not (await asyncio.wait((writing,), timeout=_LOOK_SECONDS))[0]:
+                if not nc.is_connected or nc.stats["reconnects"] != connection:
+                    raise _Away(sent=True)
+            return writing.result()
+        finally:
+            writing.cancel()
+
+
+def _message(event: WireEvent, name: str) -> writer.Outgoing:
+    """Make the message. Raises LogRefused for one that would make the broker drop all that goes with it."""
+    message = writer.outgoing(event, name)
+    if len(message.data) > MAX_BYTES:
+        raise LogRefused(f"the event {event.id[:100]} takes {len(message.data):,} bytes; at most {MAX_BYTES:,} do")
+    return message
 
 
 def _share_out(group: list[_Post], placed: list[writer.Placed], *, again: bool) -> None:

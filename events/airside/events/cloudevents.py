@@ -35,7 +35,7 @@ import msgspec
 import orjson
 
 from airside.events import datasets, validation, wire
-from airside.events.exceptions import InvalidEvent, Problem
+from airside.events.exceptions import MAX_PROBLEMS, InvalidEvent, Problem
 from airside.events.limits import DEFAULT_LIMITS, Limits
 from airside.events.model import DEFAULT_WORKSPACE
 
@@ -135,6 +135,8 @@ def _batch(items: Any, limits: Limits, now: datetime | None) -> list[wire.WireEv
             events.append(from_cloudevent(item, limits, now=now))
         except InvalidEvent as error:
             problems += [Problem(f"{number}.{p.field}".rstrip("."), p.message) for p in error.problems]
+            if len(problems) >= MAX_PROBLEMS:
+                break
     if problems:
         raise InvalidEvent(problems)
     return events

@@ -5,11 +5,16 @@
     - LogError              the log's or the network's fault
         - LogUnavailable    try again: the event ids make a repeat harmless
         - LogFull           nothing is lost; the log refuses until there is room
+        - LogRefused        what was to be written will never be taken as it is
         - LogDamaged        stop deciding; a person must look
         - Conflict          somebody else was first
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+#: More problems of one input than these help nobody, and cost time to find.
+MAX_PROBLEMS: Final = 100
 
 
 class AirsideError(Exception):
@@ -45,6 +50,10 @@ class LogUnavailable(LogError):
 
 class LogFull(LogError):
     """The event log has reached its size limit and refuses new events. Raise AIRSIDE_MAX_LOG_BYTES or add disk."""
+
+
+class LogRefused(LogError):
+    """The event log does not take this message, and will not take it another time either."""
 
 
 class LogDamaged(LogError):

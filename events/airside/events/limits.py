@@ -16,6 +16,12 @@ class Limits(BaseSettings):
     max_related: int = Field(100, ge=0, le=10_000, description="related resources of one event")
     max_causes: int = Field(100, ge=0, le=10_000, description="event ids in `causes`")
     max_id_chars: int = Field(512, ge=32, le=4_096, description="any id, type or source")
+    max_lineage_bytes: int = Field(
+        8 * 2**20, ge=1_024, le=64 * 2**20, description="one OpenLineage event as it comes, before it is cut down"
+    )
+    max_list_events: int = Field(
+        100_000, ge=1_000, le=10_000_000, description="events in one JSON list, which is taken whole or not at all"
+    )
 
 
 DEFAULT_LIMITS = Limits.model_construct()

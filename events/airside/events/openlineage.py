@@ -14,16 +14,20 @@ event time, and for what may come several times in a microsecond also the whole 
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from airside.events import datasets, trim, validation, vocabulary, wire
-from airside.events.exceptions import InvalidEvent, Problem
+from airside.events.exceptions import MAX_PROBLEMS, InvalidEvent, Problem
 from airside.events.limits import DEFAULT_LIMITS, Limits
 
 _TYPES: Final = frozenset({"start", "running", "complete", "abort", "fail", "other"})
 #: States that a run may report more than once: only the body tells one from the next.
 _REPEATED: Final = frozenset({"running", "other"})
 _FACET_GROUPS: Final = ("facets", "inputFacets", "outputFacets")
+
+#: Each output of a run that completes becomes an event, and all of one body's events are stored whole or not at all.
+MAX_OUTPUTS: Final = 999
 
 _Body = dict[str, Any]
 
@@ -35,14 +39,16 @@ def parse(body: object, limits: Limits = DEFAULT_LIMITS) -> list[wire.WireEvent]
     Raises InvalidEvent naming the field; in a list the field begins with the index, as `3.run.runId`.
     """
     if not isinstance(body, list):
-        return _parse_one(body, limits)
+        return parse_one(body, limits)
     events: list[wire.WireEvent] = []
     problems: list[Problem] = []
     for number, item in enumerate(body):
         try:
-            events += _parse_one(item, limits)
+            events += parse_one(item, limits)
         except InvalidEvent as error:
             problems += [Problem(f"{number}.{p.field}".rstrip("."), p.message) for p in error.problems]
+            if len(problems) >= MAX_PROBLEMS:
+                break
     if problems:
         raise InvalidEvent(problems)
     return events
@@ -58,12 +64,13 @@ def job_id(namespace: str, name: str) -> str:
     return f"job://{datasets.segment(namespace)}/{datasets.safe(name)}"
 
 
-def _parse_one(body: object, limits: Limits) -> list[wire.WireEvent]:
+def parse_one(body: object, limits: Limits = DEFAULT_LIMITS) -> list[wire.WireEvent]:
+    """Read one RunEvent, JobEvent or DatasetEvent from decoded JSON. Raises InvalidEvent naming the field."""
     if not isinstance(body, dict):
         raise InvalidEvent([Problem("", "an OpenLineage event must be a JSON object")])
     if trim.deeper_than(body, limits.max_depth - 1):
         raise InvalidEvent([Problem("", f"nested deeper than {limits.max_depth - 1} levels")])
-    problems = list(_problems(body))
+    problems = list(islice(_problems(body), MAX_PROBLEMS))
     if problems:
         raise InvalidEvent(problems)
     if "run" in body:
@@ -242,6 +249,9 @@ def _problems(body: _Body) -> Iterator[Problem]:
         datasets_given = body.get(field)
         if datasets_given is not None and not isinstance(datasets_given, list):
             yield Problem(field, "must be a list of datasets")
+            continue
+        if field == "outputs" and len(datasets_given or ()) > MAX_OUTPUTS:
+            yield Problem(field, f"{len(datasets_given or ()):,} datasets; at most {MAX_OUTPUTS} are taken")
             continue
         for number, dataset in enumerate(datasets_given or []):
             yield from _missing(f"{field}.{number}", dataset, ("namespace", "name"))

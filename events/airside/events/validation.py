@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from airside.events import model, vocabulary, wire
-from airside.events.exceptions import InvalidEvent, Problem
+from airside.events.exceptions import MAX_PROBLEMS, InvalidEvent, Problem
 from airside.events.limits import DEFAULT_LIMITS, Limits
 
 _EMPTY: Final = msgspec.Raw(b"{}")
@@ -23,6 +24,7 @@ _PLAIN = re.compile(r"[^\x00-\x1f\x7f]+")
 # Turns each digit into one and the same, everything else into a space: runs of digits are then found by a plain search.
 _DIGITS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 _LONG_RUN: Final = b"0" * 19  # a whole number that may not fit 64 bits
+_LIGHT_BYTES: Final = 65_536  # an event of fewer fits the log whatever is derived from its ids
 _INT64: Final = (-(2**63), 2**63 - 1)
 
 
@@ -70,9 +72,12 @@ def parse_event(body: bytes, limits: Limits = DEFAULT_LIMITS, *, now: datetime |
         if len(body) > limits.max_event_bytes:
             raise _Refused
         body.decode()  # msgspec passes over raw parts without looking at their UTF-8
-        return _accept(_one.decode(body), limits, now)
+        event = _accept(_one.decode(body), limits, now)
     except (_Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return from_model(_explain(body, limits), limits)
+    if len(body) > _LIGHT_BYTES:
+        _check_weight(event)
+    return event
 
 
 def parse_object(data: Any, limits: Limits = DEFAULT_LIMITS) -> wire.WireEvent:
@@ -208,12 +213,15 @@ def _validate(data: Any, limits: Limits) -> model.Event:
     if not isinstance(data, dict):
         raise InvalidEvent([Problem("", "an event must be a JSON object")])
     data = {key: value for key, value in data.items() if not (key in ("id", "time") and value in ("", None))}
-    problems = list(_over_limits(data, limits))
+    problems = list(islice(_over_limits(data, limits), MAX_PROBLEMS))
+    for field, most in (("related", limits.max_related), ("causes", limits.max_causes)):
+        if isinstance(data.get(field), list):
+            data[field] = data[field][:most]  # what is beyond was found to be too much; looking at it takes long
     try:
         event = model.Event.model_validate(data)
     except ValidationError as error:
         problems += [_problem(entry) for entry in error.errors(include_url=False)]
-        raise InvalidEvent(problems) from error
+        raise InvalidEvent(problems[:MAX_PROBLEMS]) from error
     if problems:
         raise InvalidEvent(problems)
     return event
@@ -243,10 +251,10 @@ def _over_limits(data: dict[str, Any], limits: Limits) -> Iterator[Problem]:
             yield Problem(field, f"{len(entries):,} entries; at most {most} are taken")
     yield from _resource_over_limits("resource", data.get("resource"), limits)
     related = data.get("related")
-    for number, entry in enumerate(related if isinstance(related, list) else []):
+    for number, entry in enumerate(related[: limits.max_related] if isinstance(related, list) else []):
         yield from _resource_over_limits(f"related.{number}", entry, limits)
     causes = data.get("causes")
-    for number, cause in enumerate(causes if isinstance(causes, list) else []):
+    for number, cause in enumerate(causes[: limits.max_causes] if isinstance(causes, list) else []):
         yield from _too_long(f"causes.{number}", cause, limits.max_id_chars)
     if isinstance(data.get("payload"), dict):
         yield from _bad_values("payload", data["payload"], limits.max_depth)
@@ -307,7 +315,7 @@ def from_model(event: model.Event, limits: Limits = DEFAULT_LIMITS) -> wire.Wire
         raise InvalidEvent([Problem("payload", f"cannot be written as JSON: {error}")]) from error
     if len(payload) > limits.max_event_bytes:
         raise InvalidEvent([Problem("payload", f"more than {limits.max_event_bytes:,} bytes of JSON")])
-    return wire.WireEvent(
+    made = wire.WireEvent(
         id=event.id,
         type=event.type,
         time=event.time,
@@ -320,3 +328,15 @@ def from_model(event: model.Event, limits: Limits = DEFAULT_LIMITS) -> wire.Wire
         causes=event.causes,
         workspace=event.workspace,
     )
+    _check_weight(made)
+    return made
+
+
+def _check_weight(event: wire.WireEvent) -> None:
+    """Refuse what the log's messages cannot hold: kinds and names made from long ids count too."""
+    weight = len(wire.encode(event))
+    if weight > wire.MAX_BYTES:
+        message = (
+            f"an event that takes {weight:,} bytes on the log, with kinds and names; at most {wire.MAX_BYTES:,} do"
+        )
+        raise InvalidEvent([Problem("", message)])

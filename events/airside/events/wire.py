@@ -5,7 +5,7 @@ microseconds since 1970 UTC (`Micros`): exact, cheap to compare, and what an exp
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -13,6 +13,9 @@ import orjson
 from airside.events.model import DEFAULT_WORKSPACE
 
 Micros: TypeAlias = int
+
+#: What one event may take on the log. Its message there may have 786,432 bytes, subject and headers included.
+MAX_BYTES: Final = 720_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from airside.coordinator.api.budget import SCOPE_KEY, Share
 from airside.coordinator.api.problems import ApiProblem
 from airside.coordinator.api.settings import HttpSettings
 
@@ -48,8 +49,13 @@ def check_charset(request: Request, accepted: str) -> None:
         unsupported(request, f"{accepted} in UTF-8")
 
 
-async def pieces(request: Request, settings: HttpSettings, max_bytes: int | None = None) -> AsyncIterator[bytes]:
-    """Give the body as it arrives, decompressed. Raises ApiProblem when it is too large, or stops coming."""
+async def pieces(
+    request: Request, settings: HttpSettings, max_bytes: int | None = None, *, max_held: int | None = None
+) -> AsyncIterator[bytes]:
+    """Give the body as it arrives, decompressed. Raises ApiProblem when it is too large, or stops coming.
+
+    `max_held` is how much of it its reader keeps at a time, where that is not all.
+    """
     max_bytes = settings.max_body_bytes if max_bytes is None else max_bytes
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
@@ -58,13 +64,18 @@ async def pieces(request: Request, settings: HttpSettings, max_bytes: int | None
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
+    share: Share = request.scope[SCOPE_KEY]
+    max_held = max_bytes if max_held is None else max_held
+    share.hold(min(int(declared) if declared.isdigit() else 0, max_held))
     gunzip = _Gunzip(max_bytes, settings.max_expansion) if encoding != "identity" else None
-    total = 0
+    total = given = 0
     async for piece in _arriving(request, settings.body_pause_seconds):
         total += len(piece)
         if total > max_bytes:
             raise _too_large(max_bytes)
         for part in (piece,) if gunzip is None else gunzip.feed(piece):
+            given += len(part)
+            share.hold(min(given, max_held))
             yield part
     if gunzip is not None:
         gunzip.finish()

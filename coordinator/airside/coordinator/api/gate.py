@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airside.coordinator.api import problems
 from airside.coordinator.api.attempts import FailedAttempts
+from airside.coordinator.api.budget import SCOPE_KEY, Budget
 from airside.coordinator.api.permissions import HOOKS_PREFIX, PUBLIC_PATHS
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem
@@ -45,6 +46,7 @@ class Gate:
     def __init__(self, app: ASGIApp, plane: Plane) -> None:
         self._app = app
         self._plane = plane
+        self._bodies = Budget(plane.http.max_bodies_bytes)
         self._attempts = FailedAttempts(plane.http.max_failed_logins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +61,7 @@ class Gate:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         status = 0
+        scope[SCOPE_KEY] = held = self._bodies.share()
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -82,6 +85,8 @@ class Gate:
             if status:  # the answer has begun; only a cut connection can tell that it is not whole
                 raise
             await problems.unexpected(scope["path"])(scope, receive, answer)
+        finally:
+            held.give_back()
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("airside.route", "none")

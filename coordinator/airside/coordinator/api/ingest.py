@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -9,7 +10,8 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from airside.coordinator.api import bodies, documents, examples, problems
-from airside.coordinator.api.intake import Intake, Malformed, TooLarge, read_json, read_lines, take, why
+from airside.coordinator.api.intake import CHUNK_BYTES, Intake, Malformed, TooLarge, decode, read_lines, take, why
+from airside.coordinator.api.lists import is_list, read_list, read_one
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.events import cloudevents
 from airside.events.exceptions import InvalidEvent
@@ -22,6 +24,7 @@ ACCEPTED_TYPES: Final = (
     "application/json, application/x-ndjson, application/cloudevents+json or application/cloudevents-batch+json"
 )
 _JSON: Final = "application/json"
+_BATCH: Final = "application/cloudevents-batch+json"
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
 _ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")
 
@@ -47,13 +50,16 @@ async def post_events(request: Request) -> Response:
     intake = Intake(plane, principal_of(request).workspace)
     kind, _ = bodies.media_type(request)
     stream = bodies.pieces(request, plane.http)
-    if cloudevents.is_cloudevent(request.headers):
+    if kind == _BATCH:
+        events = await _batch(intake, await bodies.join(stream))
+    elif cloudevents.is_cloudevent(request.headers):
         events = _cloudevents(intake, plane.limits, request.headers, await bodies.join(stream))
     elif kind == _JSON:
         bodies.check_charset(request, ACCEPTED_TYPES)
-        events = await read_json(intake, await bodies.join(stream))
+        events = await _json(intake, await bodies.join(stream))
     elif kind in _LINES:
         bodies.check_charset(request, ACCEPTED_TYPES)
+        stream = bodies.pieces(request, plane.http, max_held=2 * CHUNK_BYTES)
         return accepted(await read_lines(intake, stream, plane.limits.max_event_bytes))
     else:
         bodies.unsupported(request, ACCEPTED_TYPES)
@@ -75,15 +81,29 @@ def accepted(result: Mapping[str, int | None], status: int = 202) -> Response:
     return Response(orjson.dumps(result), status_code=status, media_type=_JSON)
 
 
+async def _json(intake: Intake, body: bytes) -> list[WireEvent]:
+    now = datetime.now(UTC)
+    return await (read_list if is_list(body) else read_one)(intake, body, lambda part: [intake.parse(part, now)])
+
+
+async def _batch(intake: Intake, body: bytes) -> list[WireEvent]:
+    now = datetime.now(UTC)
+
+    def read(part: bytes) -> list[WireEvent]:
+        data = decode(part, intake.limits.max_event_bytes)
+        return [intake.own(cloudevents.from_cloudevent(data, intake.limits, now=now))]
+
+    return await read_list(intake, body, read)
+
+
 def _cloudevents(intake: Intake, limits: Limits, headers: Mapping[str, str], body: bytes) -> list[WireEvent]:
     try:
         return [intake.own(event) for event in cloudevents.parse_http(headers, body, limits)]
     except InvalidEvent as error:
         fields = {entry.field for entry in error.problems}
-        is_batch = "cloudevents-batch" in headers.get("content-type", "").lower()
         if "content-type" in fields:
             problem = problems.ApiProblem(415, "unsupported-media-type", str(error), problems=error.problems)
-        elif len(body) > limits.max_event_bytes and not is_batch:
+        elif len(body) > limits.max_event_bytes:
             problem = why(TooLarge(error.problems))
         elif fields == {""} and bodies.malformed(body):
             problem = why(Malformed(error.problems))

@@ -1,10 +1,9 @@
 """What one request puts on the log: collected into chunks, submitted in order, added up."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,7 +11,8 @@ from airside.coordinator.api import bodies, problems
 from airside.coordinator.api.plane import Accepted, Plane
 from airside.coordinator.api.problems import ApiProblem
 from airside.events import validation
-from airside.events.exceptions import InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
+from airside.events.exceptions import InvalidEvent, LogDamaged, LogFull, LogRefused, LogUnavailable, Problem
+from airside.events.limits import Limits
 from airside.events.model import DEFAULT_WORKSPACE
 from airside.events.wire import WireEvent
 
@@ -20,7 +20,7 @@ from airside.events.wire import WireEvent
 CHUNK_EVENTS: Final = 1_000
 #: Bytes of NDJSON after which a chunk is full even with fewer events.
 CHUNK_BYTES: Final = 16 * 2**20
-_SPACE = re.compile(rb"[ \t\r\n]*")
+_LONG_LINE_BYTES: Final = 8_192
 
 
 class Malformed(InvalidEvent):
@@ -51,15 +51,17 @@ class Intake:
         """Give what is on disk so far."""
         return {"accepted": self.accepted, "duplicates": self.duplicates, "first": self.first, "last": self.last}
 
+    @property
+    def limits(self) -> Limits:
+        """The bounds on what is taken."""
+        return self._plane.limits
+
     def parse(self, body: bytes, now: datetime) -> WireEvent:
         """Read one event and put it into the caller's workspace. Raises InvalidEvent, Malformed, TooLarge."""
         try:
-            return self.own(validation.parse_event(body, self._plane.limits, now=now))
+            return self.own(validation.parse_event(body, self.limits, now=now))
         except InvalidEvent as error:
-            most = self._plane.limits.max_event_bytes
-            if len(body) > most:
-                message = f"an event of {len(body):,} bytes; at most {most:,} are taken: send large data by reference"
-                raise TooLarge([Problem("", message)]) from error
+            check_size(body, self.limits.max_event_bytes)
             if reason := bodies.malformed(body):
                 raise Malformed([Problem("", f"not valid JSON: {reason}")]) from error
             raise
@@ -101,7 +103,7 @@ class Intake:
         """Wait for what is under way after something else went wrong, so that its outcome is counted."""
         try:
             await self.settle()
-        except (LogUnavailable, LogFull, LogDamaged):
+        except (LogUnavailable, LogFull, LogDamaged, LogRefused):
             pass  # the client hears of the first failure; ids make sending everything again harmless
 
     def refused(self, error: ApiProblem, events: int) -> ApiProblem:
@@ -120,45 +122,9 @@ async def take(intake: Intake, events: list[WireEvent]) -> dict[str, int | None]
     """Put events on the log and tell what became of them, or raise ApiProblem saying so."""
     try:
         await intake.write(events)
-    except (LogUnavailable, LogFull, LogDamaged) as error:
+    except (LogUnavailable, LogFull, LogDamaged, LogRefused) as error:
         raise intake.refused(problems.from_log_error(error), 0) from error
     return intake.result()
-
-
-async def read_json(intake: Intake, body: bytes) -> list[WireEvent]:
-    """Read one event, or a list of them: all are good or none is taken. Raises ApiProblem."""
-    start = _SPACE.match(body)
-    if start is not None and body[start.end() : start.end() + 1] == b"[":
-        return await _read_list(intake, body)
-    try:
-        return [intake.parse(body, datetime.now(UTC))]
-    except InvalidEvent as error:
-        raise intake.refused(why(error), 1) from error
-
-
-async def _read_list(intake: Intake, body: bytes) -> list[WireEvent]:
-    try:
-        parts = validation.split_array(body)
-    except InvalidEvent as error:
-        raise intake.refused(why(Malformed(error.problems)), 1) from error
-    events: list[WireEvent] = []
-    found: list[Problem] = []
-    bad = 0
-    now = datetime.now(UTC)
-    for index, part in enumerate(parts):
-        try:
-            events.append(intake.parse(part, now))
-        except InvalidEvent as error:
-            bad += 1
-            found += at(index, error.problems)
-            if len(found) > problems.MAX_LISTED:
-                break
-        if index % CHUNK_EVENTS == CHUNK_EVENTS - 1:
-            await asyncio.sleep(0)  # others are served in between
-    if found:
-        detail = f"{bad:,} of {len(parts):,} events are refused, so none is taken; fields begin with the list's index."
-        raise intake.refused(problems.invalid("invalid-event", detail, found), len(parts))
-    return events
 
 
 async def read_lines(intake: Intake, source: AsyncIterator[bytes], max_line_bytes: int) -> dict[str, int | None]:
@@ -179,7 +145,7 @@ async def read_lines(intake: Intake, source: AsyncIterator[bytes], max_line_byte
     except ApiProblem as problem:
         await intake.abandon()
         raise intake.refused(problem, reader.held) from problem
-    except (LogUnavailable, LogFull, LogDamaged) as error:
+    except (LogUnavailable, LogFull, LogDamaged, LogRefused) as error:
         raise intake.refused(problems.from_log_error(error), 0) from error
     finally:
         await intake.abandon()
@@ -210,8 +176,11 @@ class _Lines:
                 self._events.append(self._intake.parse(line, now))
             except InvalidEvent as error:
                 self._problems += at(self._number, error.problems)
-            if self.held >= CHUNK_EVENTS or self._bytes >= CHUNK_BYTES:
+            if self.held >= CHUNK_EVENTS or self._bytes >= CHUNK_BYTES or len(self._problems) >= problems.MAX_LISTED:
                 await self.flush()
+            if len(line) > _LONG_LINE_BYTES:
+                await asyncio.sleep(0)  # others are served in between
+        await asyncio.sleep(0)
 
     def too_long(self, max_bytes: int) -> None:
         self.held += 1
@@ -227,6 +196,22 @@ class _Lines:
         if self._events:
             await self._intake.submit(self._events)
         self._events, self.held, self._bytes = [], 0, 0
+
+
+def check_size(body: bytes, most: int) -> None:
+    """Raise TooLarge for an event of more bytes."""
+    if len(body) > most:
+        message = f"an event of {len(body):,} bytes; at most {most:,} are taken: send large data by reference"
+        raise TooLarge([Problem("", message)])
+
+
+def decode(body: bytes, most: int) -> Any:
+    """Decode an event of another format, of at most so many bytes. Raises TooLarge, Malformed."""
+    check_size(body, most)
+    try:
+        return bodies.decode_json(body)
+    except bodies.NotJson as error:
+        raise Malformed([Problem("", f"not valid JSON: {error}")]) from error
 
 
 def at(place: int, found: Iterable[Problem]) -> list[Problem]:

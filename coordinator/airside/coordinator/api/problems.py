@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from airside.coordinator.views.exceptions import ViewsError
-from airside.events.exceptions import Conflict, InvalidEvent, LogDamaged, LogFull, LogUnavailable, Problem
+from airside.events.exceptions import Conflict, InvalidEvent, LogDamaged, LogFull, LogRefused, LogUnavailable, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Seconds a client should wait before it sends again what the log could not take.
@@ -59,8 +59,10 @@ def invalid(slug: str, detail: str, problems: Iterable[Problem]) -> ApiProblem:
     return ApiProblem(422, slug, detail, problems=list(problems))
 
 
-def from_log_error(error: LogUnavailable | LogFull | LogDamaged) -> ApiProblem:
+def from_log_error(error: LogUnavailable | LogFull | LogDamaged | LogRefused) -> ApiProblem:
     """Say what a failure of the log means for a client: try again, make room, or call somebody."""
+    if isinstance(error, LogRefused):
+        return ApiProblem(413, "event-refused", f"{error}")
     if isinstance(error, LogFull):
         return ApiProblem(507, "log-full", str(error))
     if isinstance(error, LogDamaged):
@@ -106,7 +108,7 @@ def unexpected(path: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Make the app answer every error with a problem document."""
-    kinds = (ApiProblem, InvalidEvent, ViewsError, Conflict, LogUnavailable, LogFull, LogDamaged)
+    kinds = (ApiProblem, InvalidEvent, ViewsError, Conflict, LogRefused, LogUnavailable, LogFull, LogDamaged)
     for kind in (*kinds, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
 
@@ -129,7 +131,7 @@ def _translated(error: Exception) -> ApiProblem:
         return error
     if isinstance(error, InvalidEvent):
         return invalid("invalid-event", "The event is refused.", error.problems)
-    if isinstance(error, LogUnavailable | LogFull | LogDamaged):
+    if isinstance(error, LogUnavailable | LogFull | LogDamaged | LogRefused):
         return from_log_error(error)
     if isinstance(error, ViewsError):
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}

@@ -10,6 +10,7 @@ class HttpSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AIRSIDE_HTTP_", frozen=True)
 
     max_body_bytes: int = Field(64 * 2**20, ge=2**10, description="one request's body, after decompression")
+    max_bodies_bytes: int = Field(256 * 2**20, ge=2**10, description="all bodies that are being worked on, together")
     max_expansion: int = Field(200, ge=2, le=1_032, description="bytes out per byte in of a compressed body")
     max_document_bytes: int = Field(2**20, ge=2**10, description="a body that is no event: automations, a query")
     max_hook_bytes: int = Field(2 * 2**20, ge=2**10, description="one delivery to a hook, after decompression")
