@@ -63,6 +63,25 @@ RESOURCE: Final[dict[str, Any]] = {
     "last_event_id": EVENT["id"],
     "last_by_type": {"table.updated": {"id": EVENT["id"], "position": 1207, "time": EVENT["time"]}},
 }
+RUN: Final[dict[str, Any]] = {
+    "id": "run://airflow/prod/nightly/scheduled__2026-11-22",
+    "source": "airflow",
+    "kind": "run",
+    "job": "airflow://prod/dag/nightly",
+    "job_name": "nightly",
+    "name": "scheduled__2026-11-22",
+    "parent": None,
+    "state": "completed",
+    "started": "2026-11-22T08:00:01.118201Z",
+    "ended": "2026-11-22T08:12:44.002318Z",
+    "duration": 762.884117,
+    "attempt": 1,
+    "labels": {"owner": "sales-data"},
+    "first_seen": "2026-11-22T08:00:01.301412Z",
+    "last_seen": "2026-11-22T08:12:44.120077Z",
+    "first_position": 1100,
+    "last_position": 1188,
+}
 AUTOMATION: Final[dict[str, Any]] = {
     "name": "sales-by-nine",
     "revision": 3,

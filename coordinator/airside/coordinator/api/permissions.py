@@ -31,6 +31,8 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/api/events/{event_id}"): _READ,
     ("GET", "/api/resources"): _READ,
     ("GET", "/api/resources/{resource_id}"): _READ,
+    ("GET", "/api/runs"): _READ,
+    ("GET", "/api/runs/{run_id}"): _READ,
     ("GET", "/api/automations"): _READ,
     ("POST", "/api/automations"): _EDIT,
     ("GET", "/api/automations/{name}"): _READ,

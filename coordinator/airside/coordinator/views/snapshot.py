@@ -50,6 +50,7 @@ TABLES: Final = (
     Table("firings", "log_position"),
     Table("dead_letters", "position"),
     Table("resources", "last_position", keyed=True),
+    Table("runs", "last_position", keyed=True),
     Table("actions", "last_position", keyed=True),
     Table("automations", "last_position", keyed=True),
 )

@@ -28,6 +28,7 @@ from airside.coordinator.views.fold.events import Events
 from airside.coordinator.views.fold.firings import Firings
 from airside.coordinator.views.fold.plan import Plan
 from airside.coordinator.views.fold.resources import Resources
+from airside.coordinator.views.fold.runs import Runs
 from airside.coordinator.views.gate import ReadGate
 from airside.events import LogDamaged, Record
 from airside.events.log import Batch
@@ -60,7 +61,7 @@ class Witness(msgspec.Struct, frozen=True):
 
 def folds() -> list[Fold]:
     """Make one fold per view."""
-    return [Events(), Resources(), Firings(), Actions(), Automations()]
+    return [Events(), Resources(), Runs(), Firings(), Actions(), Automations()]
 
 
 class Views:

@@ -18,6 +18,7 @@ from airside.coordinator.views.reads.events import count_events, get_event, list
 from airside.coordinator.views.reads.filters import EventFilter
 from airside.coordinator.views.reads.pages import Page
 from airside.coordinator.views.reads.resources import get_resource, list_resources
+from airside.coordinator.views.reads.runs import get_run, list_runs
 
 __all__ = [
     "EventFilter",
@@ -30,10 +31,12 @@ __all__ = [
     "get_firing",
     "get_resource",
     "get_revision",
+    "get_run",
     "list_actions",
     "list_automations",
     "list_dead_letters",
     "list_events",
     "list_firings",
     "list_resources",
+    "list_runs",
 ]

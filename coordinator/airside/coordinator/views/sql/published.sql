@@ -32,6 +32,14 @@ FROM resources
 -- name: resources_view
 SELECT * FROM parts
 
+-- name: runs_rows
+SELECT id, source, kind, job, job_name, name, parent, state, started, ended, duration, attempt, labels, first_seen,
+       last_seen, first_position, last_position
+FROM runs
+
+-- name: runs_view
+SELECT * FROM parts
+
 -- name: actions_rows
 SELECT id, firing, automation, kind, index, state, attempts, result, error, updated, last_position FROM actions
 

@@ -84,6 +84,32 @@ CREATE TABLE resources (
     last_by_type JSON NOT NULL
 );
 
+-- `generation`, `state_time` and `told_duration` are of the event that the state was taken from.
+CREATE TABLE runs (
+    workspace VARCHAR NOT NULL,
+    id VARCHAR NOT NULL,
+    id_key UBIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    job VARCHAR,
+    job_name VARCHAR,
+    name VARCHAR,
+    parent VARCHAR,
+    state VARCHAR NOT NULL,
+    started TIMESTAMPTZ,
+    ended TIMESTAMPTZ,
+    duration DOUBLE,
+    attempt BIGINT,
+    labels JSON NOT NULL,
+    first_seen TIMESTAMPTZ NOT NULL,
+    last_seen TIMESTAMPTZ NOT NULL,
+    first_position BIGINT NOT NULL,
+    last_position BIGINT NOT NULL,
+    state_time TIMESTAMPTZ NOT NULL,
+    generation BIGINT NOT NULL,
+    told_duration DOUBLE
+);
+
 CREATE TABLE actions (
     workspace VARCHAR NOT NULL,
     id VARCHAR NOT NULL,

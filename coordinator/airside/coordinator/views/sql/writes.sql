@@ -10,6 +10,9 @@ INSERT INTO dead_letters BY NAME SELECT * FROM incoming;
 -- name: resources
 INSERT INTO resources BY NAME SELECT * FROM incoming;
 
+-- name: runs
+INSERT INTO runs BY NAME SELECT * FROM incoming;
+
 -- name: actions
 INSERT INTO actions BY NAME SELECT * FROM incoming;
 
@@ -20,6 +23,10 @@ INSERT INTO automations BY NAME SELECT * FROM incoming;
 
 -- name: forget_resources
 DELETE FROM resources AS r USING incoming AS i
+WHERE r.last_position = i.last_position AND r.id_key = i.id_key AND r.id = i.id AND r.workspace = i.workspace;
+
+-- name: forget_runs
+DELETE FROM runs AS r USING incoming AS i
 WHERE r.last_position = i.last_position AND r.id_key = i.id_key AND r.id = i.id AND r.workspace = i.workspace;
 
 -- name: forget_actions
@@ -35,6 +42,9 @@ WHERE r.last_position = i.last_position AND r.id_key = i.id_key AND r.id = i.id 
 -- name: places_resources
 SELECT r.rowid FROM resources AS r SEMI JOIN incoming AS i ON r.id_key = i.id_key;
 
+-- name: places_runs
+SELECT r.rowid FROM runs AS r SEMI JOIN incoming AS i ON r.id_key = i.id_key;
+
 -- name: places_actions
 SELECT r.rowid FROM actions AS r SEMI JOIN incoming AS i ON r.id_key = i.id_key;
 
@@ -45,6 +55,12 @@ SELECT r.rowid FROM automations AS r SEMI JOIN incoming AS i ON r.id_key = i.id_
 SELECT workspace, id, id_key, kind, name, labels, epoch_us(first_seen), epoch_us(last_seen), last_position,
        last_type, last_event_id, state, last_by_type
 FROM resources WHERE rowid IN (SELECT unnest($places));
+
+-- name: rows_runs
+SELECT workspace, id, id_key, source, kind, job, job_name, name, parent, state, epoch_us(started), epoch_us(ended),
+       duration, attempt, labels, epoch_us(first_seen), epoch_us(last_seen), first_position, last_position,
+       epoch_us(state_time), generation, told_duration
+FROM runs WHERE rowid IN (SELECT unnest($places));
 
 -- name: rows_actions
 SELECT workspace, id, id_key, firing, automation, kind, index, state, attempts, result, error, epoch_us(updated),

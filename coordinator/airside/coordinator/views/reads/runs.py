@@ -1,0 +1,127 @@
+"""Reading runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import duckdb
+import orjson
+
+from airside.coordinator.views.reads.events import list_events
+from airside.coordinator.views.reads.filters import EventFilter, Where
+from airside.coordinator.views.reads.pages import MAX_LIMIT, Page, clamp, iso, page, parsed, read_cursor
+from airside.events import run_facts, wire
+from airside.events.wire import Micros
+
+MAX_SHOWN: Final = 200  # events and children that come with one run
+_AFTERMATH: Final = 1_000  # positions after a run's last word in which what follows from it is looked for
+
+_COLUMNS: Final = (
+    "id, source, kind, job, job_name, name, parent, state, epoch_us(started), epoch_us(ended), duration, attempt,"
+    " labels, epoch_us(first_seen), epoch_us(last_seen), first_position, last_position"
+)
+_WHEN: Final = "coalesce(started, first_seen)"
+
+
+def list_runs(
+    con: duckdb.DuckDBPyConnection,
+    workspace: str,
+    *,
+    states: Sequence[str] = (),
+    source: str | None = None,
+    kind: str | None = None,
+    job: str | None = None,
+    parent: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    since: Micros | None = None,
+    until: Micros | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """List runs, the newest first: in the order in which they were first heard of. Raises BadCursor.
+
+    `job` is a glob on the job's id or its name. `since` (included) and `until` (not included) are about when a run
+    started, or if nobody said so, was first heard of.
+    """
+    limit = clamp(limit)
+    conditions = Where()
+    conditions.add("workspace = ?", workspace)
+    if states:
+        conditions.add("list_contains(?::VARCHAR[], state)", list(states))
+    for column, value in (("source", source), ("kind", kind), ("parent", parent)):
+        if value is not None:
+            conditions.add(f"{column} = ?", value)
+    if job is not None:
+        either = [Where(), Where()]
+        for where, column in zip(either, ("coalesce(job, '')", "coalesce(job_name, '')"), strict=True):
+            where.text(column, job)
+        conditions.add(f"({either[0]} OR {either[1]})", *either[0].parameters, *either[1].parameters)
+    conditions.labels(labels or {})
+    if since is not None:
+        conditions.add(f"{_WHEN} >= make_timestamptz(?)", since)
+    if until is not None:
+        conditions.add(f"{_WHEN} < make_timestamptz(?)", until)
+    if cursor is not None:
+        position, name = read_cursor(cursor, int, str)
+        conditions.add("(first_position < ? OR (first_position = ? AND id > ?))", position, position, name)
+    rows = con.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {conditions}"  # noqa: S608
+        f" ORDER BY first_position DESC, id LIMIT {limit + 1}",
+        conditions.parameters,
+    ).fetchall()
+    return page([_run(row) for row in rows], limit, "first_position", "id")
+
+
+def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict[str, Any] | None:
+    """Show one run with its first events (`events`) and what ran inside it (`children`), both oldest first."""
+    rows = con.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND id = ?",  # noqa: S608
+        [workspace, run_id],
+    ).fetchall()
+    if not rows:
+        return None
+    run = _run(rows[0])
+    children = con.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND parent = ?"  # noqa: S608
+        f" ORDER BY first_position, id LIMIT {MAX_SHOWN}",
+        [workspace, run_id],
+    ).fetchall()
+    return run | {"children": [_run(row) for row in children], "events": _events(con, workspace, run)}
+
+
+def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find the events about this run, and those that happened in it and are about no run of their own."""
+    wanted = [EventFilter(workspace, resource=run["id"]), EventFilter(workspace, related=run["id"])]
+    if run["parent"] and run["job"]:  # a part of a run: its events name the job and the whole
+        wanted.append(EventFilter(workspace, resource=run["job"], related=run["parent"]))
+    first, last = run["first_position"] - 1, run["last_position"] + _AFTERMATH
+    found: dict[int, dict[str, Any]] = {}
+    for each in wanted:
+        listed = list_events(con, each, after=first, before=last, limit=MAX_LIMIT, newest_first=False)
+        for event in listed.items:
+            if run_facts.run_of(wire.decode(orjson.dumps(event))) in (None, run["id"]):
+                found[event["position"]] = event
+    return [found[position] for position in sorted(found)][:MAX_SHOWN]
+
+
+def _run(row: tuple[Any, ...]) -> dict[str, Any]:
+    (name, source, kind, job, job_name, title, parent, state, started, ended, duration, attempt, labels, *seen) = row
+    first_seen, last_seen, first_position, last_position = seen
+    return {
+        "id": name,
+        "source": source,
+        "kind": kind,
+        "job": job,
+        "job_name": job_name,
+        "name": title,
+        "parent": parent,
+        "state": state,
+        "started": iso(started),
+        "ended": iso(ended),
+        "duration": duration,
+        "attempt": attempt,
+        "labels": parsed(labels),
+        "first_seen": iso(first_seen),
+        "last_seen": iso(last_seen),
+        "first_position": first_position,
+        "last_position": last_position,
+    }
