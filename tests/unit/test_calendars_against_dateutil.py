@@ -95,7 +95,7 @@ def deadlines(begin, end, **calendar):
 def assert_same(rule, timezone, **calendar):
     """Compare all years of the rule's deadlines; a day is left out at both ends."""
     wanted = expected(rule, timezone)[1:-1]
-    assert len(wanted) > 1
+    assert wanted
     begin, end = wanted[0][1], wanted[-1][1] + timedelta(microseconds=1)
     assert deadlines(begin, end, timezone=timezone, **calendar) == wanted
 
