@@ -30,7 +30,6 @@ from airside.coordinator.token_store import TokenStore
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
-from airside.triggers.firing import Firing
 from airside.triggers.kinds.query import MAX_ROWS
 
 P = ParamSpec("P")
@@ -107,12 +106,13 @@ class Coordinator:
             Snapshots(self.home.engine),
             read_from=Log(await self._connect(url, "engine", ReaderClient)),
             fired=self._count_firing,
+            refused=self.metrics.firings_cut.inc,
         )
         await self._start_actions(url)
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
         self._stops.append(self._rebuilder.stop)
-        self.parts.run("engine", self.engine.run)
+        self.parts.run("engine", self.engine.run, progress=lambda: self.engine.position)
         self._stops.append(self._stop_engine)
         asker = QueryAsker(self.log, self._questions, self._ask)
         self.parts.run("queries", asker.run)
@@ -139,6 +139,8 @@ class Coordinator:
         if self.parts.damage:
             reasons.append(self.parts.damage)
         reasons += [f"{name} failed: {reason}" for name, reason in self.parts.failing.items()]
+        if self.engine.write_trouble:
+            reasons.append(self.engine.write_trouble)
         if not self.projector.caught_up.is_set():
             reasons.append(f"the views are being read in (position {self.projector.views.position:,})")
         if not self.engine.caught_up.is_set():
@@ -179,7 +181,8 @@ class Coordinator:
         return self._rebuilder.progress
 
     async def _run_projector(self) -> None:
-        self.parts.run("projector", self.projector.run, mend=self._reopen_views)
+        position = lambda: self.projector.views.position  # noqa: E731
+        self.parts.run("projector", self.projector.run, mend=self._reopen_views, progress=position)
 
     async def _pause_projector(self) -> None:
         await self.parts.stop("projector")
@@ -241,8 +244,8 @@ class Coordinator:
     async def _ask(self, workspace: str, sql: str) -> Answer:
         return await self.queries.run(sql, workspace=workspace, limit_rows=MAX_ROWS + 1, timeout=TIMEOUT_SECONDS)
 
-    def _count_firing(self, firing: Firing) -> None:
-        self.metrics.firings.labels(outcome=firing.outcome).inc()
+    def _count_firing(self, outcome: str) -> None:
+        self.metrics.firings.labels(outcome=outcome).inc()
 
     def _count_action(self, kind: str, outcome: str) -> None:
         self.metrics.actions.labels(kind=kind, outcome=outcome).inc()

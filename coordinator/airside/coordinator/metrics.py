@@ -41,6 +41,7 @@ class Metrics:
             "airside_query_seconds", "Time of people's own SQL", ["outcome"], buckets=_QUERY_BUCKETS, registry=registry
         )
         self.firings = Counter("airside_firings", "Firings this coordinator wrote", ["outcome"], registry=registry)
+        self.firings_cut = Counter("airside_firings_cut", "Firings too large to be recorded in full", registry=registry)
         self.actions = Counter(
             "airside_actions", "Actions this coordinator ran", ["kind", "outcome"], registry=registry
         )

@@ -14,7 +14,7 @@ from airside.coordinator.actions.exceptions import ActionRefused, ActionRetry
 from airside.coordinator.actions.kinds import ActionContext, ActionKind, Tools
 from airside.coordinator.actions.ledger import Action, Ledger, State
 from airside.coordinator.actions.texts import Texts
-from airside.events.exceptions import LogError, LogUnavailable
+from airside.events.exceptions import LogError, LogRefused, LogUnavailable
 from airside.events.log import Log, streams
 from airside.events.wire import Record, WireEvent
 
@@ -45,6 +45,8 @@ class Executor:
         Raises InvalidFiring, and LogError when the log did not answer for one of the actions; the others went on.
         """
         firing = _firing(event)
+        if "actions" in (firing.get("left_out") or ()):
+            await self._left_out(firing, event)
         if not firing["actions"]:
             return None
         events = await self._events(firing)
@@ -85,6 +87,9 @@ class Executor:
             self._note(logging.WARNING, "failed", action, attempt, str(error))
         except ActionRetry as error:
             return await self._again(action, attempt, error)
+        except LogRefused as error:
+            await self._ledger.failed(action, attempt, str(error))
+            self._note(logging.WARNING, "failed", action, attempt, str(error))
         except LogError:
             raise
         except Exception as error:  # noqa: BLE001 - a mistake of ours or a library's must not lose an action
@@ -112,6 +117,13 @@ class Executor:
         words = f"a loop was cut: {most} firings already followed from one another; see `causes`"
         if depth == most + 1:
             await self._ledger.failed(action, 0, words)
+        self._note(logging.ERROR, "failed", action, 0, words)
+
+    async def _left_out(self, firing: Mapping[str, Any], event: WireEvent) -> None:
+        """Record that the actions of a firing do not run because they were too large to be written with it."""
+        action = Action(firing, event.id, event.workspace, 0, {}, (event.id,))
+        words = "the firing was too large for a message, and its actions were left out: make its texts shorter"
+        await self._ledger.failed(action, 0, words)
         self._note(logging.ERROR, "failed", action, 0, words)
 
     def _note(self, level: int, outcome: str, action: Action, attempt: int, error: str) -> None:

@@ -3,29 +3,34 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
-from airside.coordinator.engine import firings
 from airside.coordinator.engine.snapshots import Snapshots
 from airside.coordinator.engine.ticks import Ticker
+from airside.coordinator.engine.writing import FiringWriter
 from airside.events.log import Batch, Log, Poison
 from airside.events.wire import Micros, Record
 from airside.triggers.engine import Engine
 from airside.triggers.exceptions import StateRefused
 from airside.triggers.firing import Firing
 
-#: Entries folded before the event loop gets a turn.
-_SLICE: Final = 256
+#: How long the engine may decide before the event loop gets a turn.
+_TURN_SECONDS: Final = 0.01
 SNAPSHOT_ENTRIES: Final = 10_000
 SNAPSHOT_SECONDS: Final = 30.0
+#: The engine stands still while its state is read out: that takes a twentieth of its time at most.
+_SNAPSHOT_SHARE: Final = 20
 _log = logging.getLogger("airside.engine")
 
 
 class EngineRunner:
-    """Follows the log with the trigger engine, writes what it decides, saves its state.
+    """Follows the log with the trigger engine, has written what it decides, saves its state.
 
     Several runners on one log, in one process or many, decide the same and write each firing once between them.
+    `fired(outcome)` hears of each firing that was written here, `refused()` of each that could not be written whole.
     """
 
     def __init__(
@@ -34,26 +39,36 @@ class EngineRunner:
         snapshots: Snapshots,
         *,
         read_from: Log | None = None,
-        fired: Callable[[Firing], None] = lambda firing: None,
+        fired: Callable[[str], None] = lambda outcome: None,
+        refused: Callable[[], None] = lambda: None,
+        snapshot_seconds: float = SNAPSHOT_SECONDS,
     ) -> None:
         self.engine = Engine()
         self.created = ""
-        #: Set once the engine has read to where the log ended when it started.
+        #: Set once the engine has read to where the log ended when it started, and what it decided is on disk.
         self.caught_up = asyncio.Event()
         self._log = log
         self._reader_log = read_from or log
         self._snapshots = snapshots
-        self._fired = fired
+        self._snapshot_seconds = snapshot_seconds
+        self._new_writer = partial(FiringWriter, log, fired=fired, refused=refused)
+        self._writer = self._new_writer()
         self._event_id = ""
-        self._deciding = False
+        #: The last entry that was folded whole; the engine may be in the middle of the next.
+        self._folded = 0
         self._saved_position = 0
         self._saved_at = 0.0
-        self._ticker = Ticker(log, lambda: self.engine.next_deadline)
+        self._rest_until = 0.0
+        self._save_trouble: str | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._turn_ends = 0.0
+        self._ticker = Ticker(log, self._open_deadline)
 
     @property
     def position(self) -> int:
-        """The last log position that was decided on."""
-        return self.engine.position
+        """The last log position up to which all is decided and all firings are on disk."""
+        behind = self._writer.behind
+        return self._folded if behind is None else min(self._folded, max(0, behind - 1))
 
     @property
     def now(self) -> Micros:
@@ -65,85 +80,142 @@ class EngineRunner:
         """The earliest open deadline."""
         return self.engine.next_deadline
 
+    @property
+    def write_trouble(self) -> str | None:
+        """Why firings cannot be written at the moment; None while all is well."""
+        return self._writer.trouble
+
+    @property
+    def save_trouble(self) -> str | None:
+        """Why the engine's state cannot be saved; None while all is well. It is tried again."""
+        return self._save_trouble
+
     async def run(self) -> None:
         """Decide until cancelled. Raises LogDamaged: nothing is decided on a log that lost something."""
         await self._restore()
-        self._saved_at = asyncio.get_running_loop().time()
         ticking = asyncio.create_task(self._ticker.run(), name="ticker")
         try:
             await self._follow()
         finally:
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
+            others = [ticking, *([self._saving] if self._saving else [])]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await self._writer.close()
 
     async def save(self) -> None:
-        """Save the engine's state, unless a batch was broken off: its firings may not be on disk."""
-        if self._deciding or self.position <= self._saved_position:
+        """Save the engine's state, unless it was broken off in an entry or its firings are not on disk."""
+        if self.engine.position != self._folded or self._writer.behind or self._folded <= self._saved_position:
             return
-        position, event_id, state = self.position, self._event_id, self.engine.save()
-        await asyncio.to_thread(self._snapshots.save, self.created, position, event_id, state)
-        self._saved_position = position
-        self._saved_at = asyncio.get_running_loop().time()
+        position, event_id, state = await self._state()
+        await self._store(position, event_id, state)
 
     async def _restore(self) -> None:
         """Begin with the newest snapshot that this build can read, after checking it against the log."""
         head = await self._log.head()
         self.created = head.created
-        self.engine, self._deciding, self._saved_position = Engine(), False, 0
+        self._writer = self._new_writer()
+        self.engine, self._folded, self._saved_position = Engine(), 0, 0
+        self._event_id = ""
+        self._saved_at = time.monotonic()
+        gc.unfreeze()
         for snapshot in await asyncio.to_thread(self._snapshots.intact):
             envelope = snapshot.envelope
             await self._log.verify(envelope.position, envelope.event_id, envelope.created)
-            gc.disable()  # a million new objects that all live on: nothing to collect, and much to look at
             try:
-                self.engine = Engine.load(snapshot.state)
+                self.engine = await asyncio.to_thread(Engine.load, snapshot.state)
             except StateRefused as error:
-                _log.info("engine snapshot at %d is of no use: %s", envelope.position, error)
+                _log.warning("engine snapshot at %d is of no use: %s", envelope.position, error)
                 continue
-            finally:
-                gc.enable()
+            gc.freeze()  # a million objects that all live on: no need to look at them again and again
             self._event_id = envelope.event_id
-            self._saved_position = envelope.position
+            self._folded = self._saved_position = envelope.position
             return
         _log.info("no engine snapshot: reading the log from its start")
 
     async def _follow(self) -> None:
         head = await self._log.head()
-        if head.last <= self.position:
+        if head.last <= self._folded:
             self.caught_up.set()
-        reader = self._reader_log.follow(self.position, created=self.created)
+        reader = self._reader_log.follow(self._folded, created=self.created)
         async for batch in reader.batches():
-            self._deciding = True
-            decided = await self._fold(batch)
-            for firing in await firings.write(self._log, decided) if decided else ():
-                self._fired(firing)
-            self._deciding = False
+            await self._fold(batch)
             self._ticker.deadline_changed()
-            if self.position >= head.last:
+            if self._folded >= head.last and not self.caught_up.is_set():
+                await self._writer.written()
                 self.caught_up.set()
             if self._due():
-                await self.save()
+                await self._begin_to_save()
 
-    async def _fold(self, batch: Batch) -> list[Firing]:
+    async def _fold(self, batch: Batch) -> None:
         """Fold a batch in the log's order; entries that are no events only move the clock."""
         entries: Sequence[Record | Poison] = batch.records
         if batch.poison:
             entries = sorted((*batch.records, *batch.poison), key=_position)
-        decided: list[Firing] = []
-        for number, entry in enumerate(entries, 1):
-            decided += self.engine.step(entry) if isinstance(entry, Record) else self._pass_over(entry)
-            if not number % _SLICE:
-                await asyncio.sleep(0)
-        last = entries[-1]
-        self._event_id = last.event.id if isinstance(last, Record) else ""
-        return decided
+        for entry in entries:
+            for decided in self._decide(entry):
+                if decided:
+                    self._writer.put(decided)
+                    await self._writer.room()
+                if time.monotonic() >= self._turn_ends:
+                    await asyncio.sleep(0)
+                    self._turn_ends = time.monotonic() + _TURN_SECONDS
+            self._folded = entry.position
+            self._event_id = entry.event.id if isinstance(entry, Record) else ""
 
-    def _pass_over(self, entry: Poison) -> list[Firing]:
-        return self.engine.pass_over(entry.position, entry.received)
+    def _decide(self, entry: Record | Poison) -> Iterator[list[Firing]]:
+        if isinstance(entry, Record):
+            return self.engine.slices(entry)
+        return self.engine.pass_over_slices(entry.position, entry.received)
+
+    def _open_deadline(self) -> Micros | None:
+        """Give the earliest deadline. In the middle of an entry there is none: it may be passing."""
+        return self.engine.next_deadline if self.engine.position == self._folded else None
 
     def _due(self) -> bool:
-        behind = self.position - self._saved_position
-        waited = asyncio.get_running_loop().time() - self._saved_at
-        return behind >= SNAPSHOT_ENTRIES or (behind > 0 and waited >= SNAPSHOT_SECONDS)
+        now, behind = time.monotonic(), self._folded - self._saved_position
+        if self._saving is not None or not behind or now < self._rest_until:
+            return False
+        return behind >= SNAPSHOT_ENTRIES or now - self._saved_at >= self._snapshot_seconds
+
+    async def _begin_to_save(self) -> None:
+        """Take the state as it is now; store it once the firings up to here are on disk, while deciding goes on."""
+        try:
+            position, event_id, state = await self._state()
+        except Exception as error:  # noqa: BLE001 - deciding matters more than the snapshot
+            self._not_saved(error)
+            return
+        self._saving = asyncio.create_task(self._save(position, event_id, state), name="engine-snapshot")
+        self._saving.add_done_callback(self._saving_ended)
+
+    async def _save(self, position: int, event_id: str, state: bytes) -> None:
+        await self._writer.written()
+        try:
+            await self._store(position, event_id, state)
+        except Exception as error:  # noqa: BLE001 - a full disk must not stop deciding; it is tried again
+            self._not_saved(error)
+
+    def _not_saved(self, error: Exception) -> None:
+        self._save_trouble = f"the engine's state cannot be saved: {error}"
+        self._rest_until = time.monotonic() + self._snapshot_seconds
+        _log.error("%s; trying again in %.0f s", self._save_trouble, self._snapshot_seconds, exc_info=error)
+
+    def _saving_ended(self, _: asyncio.Task[None]) -> None:
+        self._saving = None
+
+    async def _state(self) -> tuple[int, str, bytes]:
+        """Read the state out, in a thread: others get their turn, while nothing is decided."""
+        began = time.monotonic()
+        position, event_id = self._folded, self._event_id
+        state = await asyncio.to_thread(self.engine.save)
+        self._saved_at = time.monotonic()
+        self._rest_until = self._saved_at + (self._saved_at - began) * _SNAPSHOT_SHARE
+        return position, event_id, state
+
+    async def _store(self, position: int, event_id: str, state: bytes) -> None:
+        await asyncio.to_thread(self._snapshots.save, self.created, position, event_id, state)
+        self._saved_position = position
+        self._save_trouble = None
 
 
 def _position(entry: Record | Poison) -> int:

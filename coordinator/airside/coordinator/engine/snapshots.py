@@ -47,7 +47,7 @@ class Snapshots:
         target = self._folder / f"{position:020d}.snapshot"
         draft = target.with_suffix(".draft")
         with draft.open("wb") as file:
-            file.write(_MAGIC + msgspec.json.encode(envelope) + b"\n" + state)
+            file.writelines((_MAGIC, msgspec.json.encode(envelope), b"\n", state))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)

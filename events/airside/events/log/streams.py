@@ -76,10 +76,11 @@ def configurations(replicas: int = 1, max_bytes: int = -1) -> list[dict[str, Any
 
 
 class ApiError(LogError):
-    """JetStream refused a request; `code` is its error code."""
+    """JetStream refused a request; `code` is its error code, `status` that of HTTP which it belongs to."""
 
-    def __init__(self, code: int, description: str) -> None:
+    def __init__(self, code: int, description: str, status: int = 0) -> None:
         self.code = code
+        self.status = status
         super().__init__(f"{description} (JetStream error {code})")
 
 
@@ -92,7 +93,7 @@ async def api(nc: Client, verb: str, body: Any = None) -> dict[str, Any]:
         raise LogUnavailable(f"JetStream does not answer {verb}: {error!r}") from error
     answer: dict[str, Any] = orjson.loads(reply.data)
     if problem := answer.get("error"):
-        raise ApiError(problem.get("err_code", 0), problem.get("description", "refused"))
+        raise ApiError(problem.get("err_code", 0), problem.get("description", "refused"), problem.get("code", 0))
     return answer
 
 

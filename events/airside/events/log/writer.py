@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 import orjson
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js.errors import NoStreamResponseError
 
 from airside.events import subjects, wire
-from airside.events.exceptions import Conflict, LogError, LogFull, LogUnavailable
+from airside.events.exceptions import Conflict, LogError, LogFull, LogRefused, LogUnavailable
 from airside.events.log.streams import ApiError
 from airside.events.model import uuid7
 
@@ -24,7 +25,9 @@ _WRONG_LAST: Final = frozenset({10_071, 10_164})
 #: "maximum messages per subject exceeded", which says that it exists; with other words that the stream is full.
 _NO_ROOM: Final = 10_077
 _STREAM_FULL: Final = frozenset({10_047, 10_077, 10_002, 10_023, 10_025, 10_028})
-
+_TRY_AGAIN: Final = frozenset({10_008, 10_074, 10_176})
+#: As in HTTP: another attempt would end the same.
+_THE_MESSAGE_IS_AT_FAULT: Final = 400
 
 #: Where a message stands, and whether the broker knew its id already.
 Placed: TypeAlias = tuple[int, bool]
@@ -91,6 +94,7 @@ async def create_once(nc: Client, subject: str, data: bytes) -> bool:
     """Write a message that must exist once for ever; tell whether it was this call that wrote it.
 
     Holds across crashes, restarts and any number of writers: the broker refuses a second message on the subject.
+    Raises LogUnavailable and LogFull (try again), LogRefused (too large, or wrong otherwise: it never will be taken).
     """
     headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
     try:
@@ -134,6 +138,8 @@ async def _commit(nc: Client, messages: list[Outgoing]) -> list[Placed]:
                 "Nats-Msg-Id": message.message_id,
             }
             await nc.publish(message.subject, message.data, headers=headers)
+    except MaxPayloadError as error:
+        raise LogRefused(f"{LogRefused.__doc__} (larger than the broker takes)") from error
     except NatsError as error:
         raise LogUnavailable(f"the batch could not be sent: {error!r}") from error
     headers = {
@@ -152,11 +158,13 @@ async def _request(nc: Client, message: Outgoing, headers: dict[str, str]) -> di
         reply = await nc.request(message.subject, message.data, timeout=ACK_TIMEOUT_SECONDS, headers=headers)
     except NoStreamResponseError as error:
         raise LogUnavailable("no stream answers: JetStream is starting, or has lost its quorum") from error
+    except MaxPayloadError as error:
+        raise LogRefused(f"{LogRefused.__doc__} (larger than the broker takes: {len(message.data):,} bytes)") from error
     except (TimeoutError, NatsError) as error:
         raise LogUnavailable(f"the log does not acknowledge: {error!r}") from error
     ack: dict[str, Any] = orjson.loads(reply.data) if reply.data else {}
     if problem := ack.get("error"):
-        raise ApiError(problem.get("err_code", 0), problem.get("description", "refused"))
+        raise ApiError(problem.get("err_code", 0), problem.get("description", "refused"), problem.get("code", 0))
     if "seq" not in ack:
         raise LogUnavailable("the log gave an acknowledgement without a position")
     return ack
@@ -165,4 +173,6 @@ async def _request(nc: Client, message: Outgoing, headers: dict[str, str]) -> di
 def _translated(error: ApiError) -> LogError:
     if error.code in _STREAM_FULL:
         return LogFull(f"{LogFull.__doc__} ({error})")
-    return LogUnavailable(f"{error}") if error.code in (10_008, 10_176, 10_074) else error
+    if error.code in _TRY_AGAIN:
+        return LogUnavailable(f"{error}")
+    return LogRefused(f"{LogRefused.__doc__} ({error})") if error.status == _THE_MESSAGE_IS_AT_FAULT else error
