@@ -23,6 +23,7 @@ OWN: Final = {
     "status": "airside.sdk.cli.status:status",
     "events": "airside.sdk.cli.events:app",
     "resources": "airside.sdk.cli.resources:app",
+    "runs": "airside.sdk.cli.runs:app",
     "automations": "airside.sdk.cli.automations:app",
     "query": "airside.sdk.cli.query:query",
     "tokens": "airside.sdk.cli.tokens:app",
@@ -32,7 +33,7 @@ OWN: Final = {
 #: Groups that have no commands but those of other components.
 ADDED_GROUPS: Final = {"views": "Look after what is folded from the log."}
 #: What people need first comes first; the rest follows in alphabetical order.
-ORDER: Final = ("up", "demo", "status", "events", "resources", "automations", "query", "tokens", "hooks", "views")
+ORDER: Final = ("up", "demo", "status", "events", "resources", "runs", "automations", "query", "tokens", "hooks", "views")
 
 NO_MARKUP: Final[Any] = None  # plain help: formatting it with rich costs 100 ms
 
