@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -16,7 +17,9 @@ from airside.sdk.emitting.settings import BadSettings, EmitSettings
 from airside.sdk.emitting.spool import Spool
 from airside.sdk.emitting.transport import choose
 
+#: All that exist, for what a fork must do; and those that the end of the process must close.
 _ALL: "weakref.WeakSet[Emitter]" = weakref.WeakSet()
+_OPEN: "set[Emitter]" = set()
 _WAIT_SECONDS: Final = 10.0
 
 
@@ -34,6 +37,7 @@ class Emitter:
         self.shipper = shipper.Shipper(spool, lambda: choose(settings), self.notices, settings.address)
         self._at_exit = False
         _ALL.add(self)
+        _OPEN.add(self)
 
     def emit(
         self,
@@ -101,6 +105,7 @@ class Emitter:
     def close(self, timeout: float | None = None) -> None:
         """Ship what there is within the time (default: the settings'), spool the rest."""
         self.shipper.end(self.settings.exit_seconds if timeout is None else timeout)
+        _OPEN.discard(self)
         if lost := self.notices.counts["lost"]:
             log.warning("%d events are lost: neither the server nor the spool took them", lost)
 
@@ -134,27 +139,34 @@ class Emitter:
 
 
 _process: Emitter | None = None
-_url_of_none = ""
+_nothing_at: str | None = None  # the AIRSIDE_URL with which there was nothing to send to
+_making = threading.RLock()
 
 
 def of_process() -> Emitter | None:
     """Give the emitter of this process, made from the settings at first; None while no AIRSIDE_URL is set."""
-    global _process, _url_of_none  # noqa: PLW0603 - one a process
     if _process is not None:
         return _process
-    url = os.environ.get("AIRSIDE_URL", "")
-    if _url_of_none and url == _url_of_none.removeprefix("="):
+    if _nothing_at is not None and os.environ.get("AIRSIDE_URL", "") == _nothing_at:
         return None
-    _url_of_none = f"={url}"
+    with _making:
+        return _process if _process is not None else _make()
+
+
+def _make() -> Emitter | None:
+    global _process, _nothing_at  # noqa: PLW0603 - one a process
+    url = os.environ.get("AIRSIDE_URL", "")
     try:
         settings = emit_settings.load()
     except Exception as error:
         if os.environ.get("AIRSIDE_STRICT", "").lower() in ("1", "true", "yes", "on"):
             raise
-        reason = str(error) if isinstance(error, BadSettings) else repr(error)
+        _nothing_at = url
+        reason = str(error) if isinstance(error, BadSettings) else type(error).__name__
         log.warning("events are not sent: %s", reason, extra={"action": "emit.settings"})
         return None
     if not settings.url:
+        _nothing_at = url
         log.debug("events are not sent: no AIRSIDE_URL is set", extra={"action": "emit.off"})
         return None
     _process = Emitter(settings)
@@ -170,7 +182,7 @@ def use(emitter: Emitter | None) -> None:
 
 
 def _close_all() -> None:
-    for emitter in list(_ALL):
+    for emitter in list(_OPEN):
         emitter.close()
 
 
@@ -192,6 +204,8 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    global _making  # noqa: PLW0603
+    _making = threading.RLock()
     shipper.renew_fork_guard()
     for emitter in _held:
         emitter._after_fork()
