@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from airside.coordinator.actions import ActionRunner
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
+from airside.coordinator.broker_watch import BrokerWatch
 from airside.coordinator.engine import EngineRunner
 from airside.coordinator.engine.queries import TIMEOUT_SECONDS, Answer, QueryAsker, Question, questions_of
 from airside.coordinator.engine.snapshots import Snapshots
@@ -35,7 +36,6 @@ from airside.triggers.kinds.query import MAX_ROWS
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_WATCH_SECONDS: Final = 0.5
 _log = logging.getLogger("airside")
 
 
@@ -77,9 +77,10 @@ class Coordinator:
             raise
 
     async def _start(self) -> None:
-        url = self._start_server()
+        url = await self._start_server()
         self.log = Log(await self._connect(url, "airside"))
         await self.log.ensure(replicas=self.settings.replicas, max_bytes=self.settings.max_log_bytes)
+        self.broker_watch = BrokerWatch(self.log.head, self.home.path, self._server)
         self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
         await self.tokens.start()
         self._stops.append(self.tokens.stop)
@@ -117,9 +118,8 @@ class Coordinator:
         asker = QueryAsker(self.log, self._questions, self._ask)
         self.parts.run("queries", asker.run)
         self._stops.append(lambda: self.parts.stop("queries"))
-        if self._server is not None:
-            self.parts.run("nats-server", self._watch_server)
-            self._stops.append(lambda: self.parts.stop("nats-server"))
+        self.parts.run("broker", self.broker_watch.run, progress=lambda: self.broker_watch.looks)
+        self._stops.append(lambda: self.parts.stop("broker"))
 
     async def stop(self) -> None:
         """Stop everything in the opposite order. Each step is tried whatever the others do."""
@@ -138,6 +138,7 @@ class Coordinator:
         reasons = []
         if self.parts.damage:
             reasons.append(self.parts.damage)
+        reasons += self.broker_watch.problems()
         reasons += [f"{name} failed: {reason}" for name, reason in self.parts.failing.items()]
         if self.engine.write_trouble:
             reasons.append(self.engine.write_trouble)
@@ -196,12 +197,12 @@ class Coordinator:
 
         await self.queries.replace(nothing)
 
-    def _start_server(self) -> str:
+    async def _start_server(self) -> str:
         if self.settings.nats_url is not None:
             return self.settings.nats_url.get_secret_value()
         self._server = EmbeddedServer(self.home.nats, self.settings.nats_port)
-        self._server.start()
         self._stops.append(self._server.stop)
+        await self._server.start_again()
         self.addresses["nats"] = f"nats://{self._server.address}"
         return self._server.url
 
@@ -221,14 +222,6 @@ class Coordinator:
         await self.parts.stop("engine")
         if self.parts.damage is None:
             await self.engine.save()
-
-    async def _watch_server(self) -> None:
-        """Start the embedded nats-server again, on the same port, when it ends by itself."""
-        while self._server is not None:
-            await asyncio.sleep(_WATCH_SECONDS)
-            if (code := self._server.exit_code()) is not None:
-                _log.error("nats-server ended with code %d; starting it again", code)
-                self._server.start()
 
     def _questions(self) -> list[Question]:
         """List the queries of the automations that are enabled, once this coordinator is where the log ends."""

@@ -1,5 +1,6 @@
 """The embedded nats-server: a child process with its own folder, found, started, watched and stopped by us."""
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,8 +20,19 @@ import orjson
 
 from airside.events.exceptions import AirsideError
 
-START_TIMEOUT_SECONDS: Final = 30.0
+#: After a kill the server reads its whole store before it listens: minutes, for a log of hundreds of gigabytes.
+START_TIMEOUT_SECONDS: Final = 900.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
+#: What the server writes to its output when its store cannot write. It goes on refusing when there is room again.
+STORE_TROUBLES: Final = (
+    "no space left on device",
+    "disk quota exceeded",
+    "input/output error",
+    "read-only file system",
+)
+_POLL_SECONDS: Final = 0.005
+_MAX_OUTPUT_BYTES: Final = 16 * 2**20
+_TAIL_BYTES: Final = 65_536
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -50,6 +63,8 @@ class EmbeddedServer:
     port: int = -1
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _url: str = field(default="", init=False)
+    _read_to: int = field(default=0, init=False)
+    _trouble: str = field(default="", init=False)
 
     @property
     def url(self) -> str:
@@ -71,6 +86,31 @@ class EmbeddedServer:
 
         Call it from a thread that lives as long as the server should.
         """
+        for _ in self._starting():
+            time.sleep(_POLL_SECONDS)
+
+    async def start_again(self, *, kill: bool = False) -> None:
+        """Stop the server if it runs, at once with `kill`, and start it on the same port, where its clients find it.
+
+        What was acknowledged is on disk either way. Raises ServerFailed. Call it in the main thread's loop.
+        """
+        if kill and self._process is not None:
+            self._process.kill()
+        await asyncio.to_thread(self.stop)
+        for _ in self._starting():
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def trouble(self) -> str:
+        """Tell what the server said of its store since its start, when the store could not write; else nothing."""
+        with contextlib.suppress(OSError), self._output.open("rb") as output:
+            end = output.seek(0, os.SEEK_END)
+            output.seek(max(self._read_to, end - _TAIL_BYTES))
+            self._read_to = end
+            for line in output.read().decode(errors="replace").splitlines():
+                self._trouble = next((words for words in STORE_TROUBLES if words in line), self._trouble)
+        return self._trouble
+
+    def _starting(self) -> Iterator[None]:
         binary = find_binary()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._stop_leftover()
@@ -79,7 +119,11 @@ class EmbeddedServer:
         ports = self.folder / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir()
-        with (self.folder / "server.log").open("ab") as log:
+        with contextlib.suppress(FileNotFoundError):
+            if self._output.stat().st_size > _MAX_OUTPUT_BYTES:
+                self._output.replace(self._output.with_suffix(".log.1"))
+        with self._output.open("ab") as log:
+            self._read_to, self._trouble = log.tell(), ""
             self._process = subprocess.Popen(  # noqa: S603
                 [str(binary), "-c", str(config), "--ports_file_dir", str(ports)],
                 stdin=subprocess.DEVNULL,
@@ -88,7 +132,7 @@ class EmbeddedServer:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
         self._pid_file.write_text(str(self._process.pid))
-        self.port = self._await_port(ports)  # kept for a restart: clients reconnect to the same address
+        yield from self._await_port(ports)
         self._url = f"nats://airside:{password}@127.0.0.1:{self.port}"
 
     def stop(self) -> None:
@@ -107,6 +151,10 @@ class EmbeddedServer:
     def exit_code(self) -> int | None:
         """Tell how the server ended; None while it runs."""
         return self._process.poll() if self._process else None
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "server.log"
 
     @property
     def _pid_file(self) -> Path:
@@ -149,16 +197,18 @@ authorization {{
             file.write(text)
         return path
 
-    def _await_port(self, ports: Path) -> int:
+    def _await_port(self, ports: Path) -> Iterator[None]:
+        """Wait for the port, and keep it for a restart: clients reconnect to the same address."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
             for path in ports.glob("*.ports"):
                 with contextlib.suppress(orjson.JSONDecodeError, KeyError, IndexError):
-                    return int(orjson.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
-            time.sleep(0.005)
-        words = (self.folder / "server.log").read_text(errors="replace")[-600:].strip()
+                    self.port = int(orjson.loads(path.read_bytes())["nats"][0].rpartition(":")[2])
+                    return
+            yield
+        words = self._output.read_text(errors="replace")[-600:].strip()
         self.stop()
         raise ServerFailed(f"nats-server did not start; its last words:\n{words}")
 

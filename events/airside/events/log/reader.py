@@ -1,9 +1,9 @@
 """Following the log from a position of our own, without a gap, at the speed of the wire.
 
-A throw-away pull consumer without acknowledgements delivers to an inbox; two requests are always under way, each bounded
-in entries and in bytes: the broker cuts a connection with 64 MB unsent, and takes what was on its way with it. A durable
-consumer with acknowledgements would redeliver out of order. Any doubt (missed heartbeats, a lost consumer, a new
-leader) ends the consumer, and the next one starts behind the last entry handed out.
+A throw-away pull consumer without acknowledgements delivers to an inbox; two requests are always under way, each
+bounded in entries and in bytes: the broker cuts a connection with 64 MB unsent, and takes what was on its way with it.
+A durable consumer with acknowledgements would redeliver out of order. Any doubt (missed heartbeats, a lost consumer, a
+new leader) ends the consumer, and the next one starts behind the last entry handed out.
 """
 
 import asyncio
