@@ -1,0 +1,77 @@
+"""Running a function once: in its limits of time, with its prints logged; generators too."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from airside.sdk.flows import interrupts, prints
+from airside.sdk.flows.context import Stop
+from airside.sdk.flows.exceptions import RunCancelled, RunTimedOut
+
+Sink = Callable[[str], None] | None
+
+
+def call(function: Callable[[], Any], *, timeout: float | None, stop: Stop | None, sink: Sink) -> Any:
+    """Call a plain function. Raises RunTimedOut, RunCancelled, or what it raises."""
+    interrupts.ready_to_wake()
+    with interrupts.limited(timeout, stop), prints.logged(sink):
+        return function()
+
+
+async def acall(function: Callable[[], Any], *, timeout: float | None, stop: Stop | None, sink: Sink) -> Any:
+    """Call a coroutine function, cancelling it at its limits. Raises as `call`, and CancelledError from outside."""
+    with prints.logged(sink):
+        work = asyncio.ensure_future(function())
+    loop = asyncio.get_running_loop()
+
+    def stopped(_reason: str) -> None:
+        loop.call_soon_threadsafe(work.cancel)
+
+    if stop is not None:
+        stop.tell(stopped)
+    try:
+        async with asyncio.timeout(timeout):
+            return await work
+    except TimeoutError:
+        if timeout is not None and work.cancelled():
+            raise RunTimedOut(f"took longer than {timeout:g} s") from None
+        raise
+    except asyncio.CancelledError:
+        if stop is not None and stop.asked:
+            raise RunCancelled(stop.reason) from None
+        raise
+    finally:
+        if stop is not None:
+            stop.forget(stopped)
+        if not work.done():
+            work.cancel()
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Tell whether calling gives values one by one."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether the function's calls are to be awaited or iterated with `async for`."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def listed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make of a generator function one that gives the list of what it yields."""
+    if inspect.isasyncgenfunction(function):
+
+        async def all_async(*args: Any, **kwargs: Any) -> list[Any]:
+            values: AsyncIterator[Any] = function(*args, **kwargs)
+            return [value async for value in values]
+
+        return all_async
+    if inspect.isgeneratorfunction(function):
+
+        def all_sync(*args: Any, **kwargs: Any) -> list[Any]:
+            values: Iterator[Any] = function(*args, **kwargs)
+            return list(values)
+
+        return all_sync
+    return function

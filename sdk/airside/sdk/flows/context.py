@@ -1,0 +1,150 @@
+"""Which run the code that asks belongs to. Follows threads and coroutines that flows start."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airside.sdk.flows.exceptions import FlowError, RunCancelled
+from airside.sdk.flows.reporting import Reporter, Run
+
+if TYPE_CHECKING:
+    from airside.sdk.flows.flow import Flow
+    from airside.sdk.flows.futures import Future
+    from airside.sdk.flows.runners.base import TaskRunner
+    from airside.sdk.flows.task import Task
+
+
+class Stop:
+    """The wish that a run ends early. Whoever works for the run looks here, or is told."""
+
+    def __init__(self, parent: "Stop | None" = None) -> None:
+        self._asked = threading.Event()
+        self._reason = ""
+        self._told: list[Any] = []
+        self._lock = threading.Lock()
+        if parent is not None:
+            parent.tell(self.ask)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to end."""
+        return self._asked.is_set()
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for people."""
+        return self._reason
+
+    def ask(self, reason: str) -> None:
+        """Wish it, once; whoever asked to be told is told in this thread."""
+        with self._lock:
+            if self._asked.is_set():
+                return
+            self._reason = reason
+            self._asked.set()
+            told = list(self._told)
+        for call in told:
+            call(reason)
+
+    def tell(self, call: Any) -> None:
+        """Call `call(reason)` when it is wished, at once if it was."""
+        with self._lock:
+            self._told.append(call)
+            late = self._asked.is_set()
+        if late:
+            call(self._reason)
+
+    def forget(self, call: Any) -> None:
+        """Tell this one no more."""
+        with self._lock:
+            if call in self._told:
+                self._told.remove(call)
+
+    def check(self) -> None:
+        """Raise RunCancelled when the run is to end."""
+        if self._asked.is_set():
+            raise RunCancelled(self._reason)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not on when the run is to end: then raise RunCancelled."""
+        self._asked.wait(seconds)
+        self.check()
+
+
+@dataclass(slots=True, kw_only=True)
+class FlowContext:
+    """What belongs to one run of a flow."""
+
+    flow: "Flow[..., Any]"
+    run: Run
+    parameters: Mapping[str, Any]
+    tags: frozenset[str]
+    reporter: Reporter
+    runner: "TaskRunner"
+    stop: Stop
+    loop: asyncio.AbstractEventLoop | None = None
+    parent: "FlowContext | None" = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    futures: "list[Future[Any]]" = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def number(self, name: str) -> int:
+        """Count the calls of one task in this run, from 0."""
+        with self.lock:
+            self.calls[name] += 1
+            return self.calls[name] - 1
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskContext:
+    """What belongs to one run of a task."""
+
+    task: "Task[..., Any]"
+    run: Run
+    parameters: Mapping[str, Any]
+    tags: frozenset[str]
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+flow_context: ContextVar[FlowContext | None] = ContextVar("airside_flow", default=None)
+task_context: ContextVar[TaskContext | None] = ContextVar("airside_task", default=None)
+_tags: ContextVar[frozenset[str]] = ContextVar("airside_tags", default=frozenset())
+
+
+class NoRun(FlowError, RuntimeError):
+    """This works inside a flow or task only."""
+
+
+def current_flow() -> FlowContext:
+    """Give the flow run that this code belongs to. Raises NoRun outside of one."""
+    found = flow_context.get()
+    if found is None:
+        raise NoRun("there is no flow run here: call this from a function under @flow, or from a task it runs")
+    return found
+
+
+def current_run() -> FlowContext | TaskContext | None:
+    """Give the innermost run that this code belongs to; None outside of any."""
+    return task_context.get() or flow_context.get()
+
+
+def current_tags() -> frozenset[str]:
+    """Give the tags that `tags()` set around this code."""
+    return _tags.get()
+
+
+@contextmanager
+def tags(*names: str) -> Iterator[frozenset[str]]:
+    """Give all runs that begin inside the block these tags, in addition to their own."""
+    token = _tags.set(_tags.get() | frozenset(names))
+    try:
+        yield _tags.get()
+    finally:
+        _tags.reset(token)

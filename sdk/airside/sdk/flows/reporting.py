@@ -1,0 +1,205 @@
+"""Each change of a run's state becomes one event; with no server it costs next to nothing.
+
+Changes of task runs are `report`ed: only the process that runs them changes them, so nobody waits. Changes of flow runs
+are `propose`d: an agent, an automation or a person may have changed the run too, and then the proposer learns how.
+"""
+
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from airside.events.run_states import State as Kind
+from airside.sdk.emitting import emitter, heartbeat, message
+
+_MAX_TRACEBACK: Final = 16_000
+_MAX_MESSAGE: Final = 2_000
+_HEARTBEAT_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run as its own process knows it. `seq` counts its changes of state, `attempt` the tries, both from 1."""
+
+    kind: str
+    id: str
+    name: str
+    related: list[dict[str, Any]] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    seq: int = 0
+    attempt: int = 0
+    state: Kind | None = None
+
+    @property
+    def resource_id(self) -> str:
+        """The id of the run as a resource."""
+        return resource_id(self.id)
+
+    def change(self, state: Kind, text: str = "", error: BaseException | None = None, **payload: Any) -> "Change":
+        """Go to `state` here, and give the change for others to know. The event is made when it is asked for."""
+        change = Change(self, self.seq + 1, self.state, state, text, error, payload, datetime.now(UTC), self.attempt)
+        self.seq += 1
+        self.state = state
+        return change
+
+
+@dataclass(slots=True)
+class Change:
+    """A run went from `previous` to `state`. Its event's id is `<run>.<seq>`: it counts once however often sent."""
+
+    run: Run
+    seq: int
+    previous: Kind | None
+    state: Kind
+    text: str
+    error: BaseException | None
+    payload: Mapping[str, Any]
+    time: datetime
+    attempt: int
+
+    def event(self) -> dict[str, Any]:
+        """Write the change as the server reads events."""
+        run = self.run
+        payload: dict[str, Any] = {"seq": self.seq, "attempt": self.attempt, **self.payload}
+        if self.previous is not None:
+            payload["previous"] = self.previous.value
+        else:
+            payload |= run.details
+        if self.text:
+            payload["message"] = self.text[:_MAX_MESSAGE]
+        if self.error is not None:
+            payload["error"] = _error(self.error)
+        return {
+            "id": f"{run.id}.{self.seq}",
+            "type": f"{run.kind}.{self.state.value}",
+            "time": message.moment(self.time),
+            "source": _source(),
+            "resource": {"id": run.resource_id, "kind": run.kind, "name": run.name, "labels": run.labels},
+            "related": run.related,
+            "payload": payload,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a proposal: the state the run is in now, and how many changes it has had."""
+
+    accepted: bool
+    state: Kind
+    seq: int
+
+
+class Reporter(Protocol):
+    """Who changes of state are told."""
+
+    def report(self, change: Change) -> None:
+        """Tell a change that nobody can object to. Never blocks, never raises."""
+
+    def propose(self, change: Change) -> Verdict:
+        """Ask for a change. Never raises; when nobody answers in time the change stands, and is told later."""
+
+    def attend(self, run: Run, stop: Any) -> AbstractContextManager[object]:
+        """While the block runs, show that the run is alive, and ask `stop` when somebody cancels it."""
+
+
+class Silent:
+    """No server: the process alone decides."""
+
+    def report(self, change: Change) -> None:
+        """Tell nobody."""
+
+    def propose(self, change: Change) -> Verdict:
+        """Accept."""
+        return Verdict(True, change.state, change.seq)
+
+    def attend(self, run: Run, stop: Any) -> AbstractContextManager[object]:
+        """Do nothing."""
+        return nullcontext()
+
+
+class Emitting:
+    """Sends each change as an event, in order, through the process' emitter: queue, spool, later delivery."""
+
+    def __init__(self, emitter: emitter.Emitter) -> None:
+        self._emitter = emitter
+
+    def report(self, change: Change) -> None:
+        """Put the change on its way."""
+        self._emitter.send(change.event())
+
+    def propose(self, change: Change) -> Verdict:
+        """Put the change on its way, taking it for accepted."""
+        self.report(change)
+        return Verdict(True, change.state, change.seq)
+
+    def attend(self, run: Run, stop: Any) -> AbstractContextManager[object]:
+        """Beat while the run is alive."""
+        return heartbeat.heartbeat(run.resource_id, every=_HEARTBEAT_SECONDS)
+
+
+_silent: Final = Silent()
+_chosen: Reporter | None = None
+_lock = threading.Lock()
+
+
+def reporter() -> Reporter:
+    """Give the reporter of this process: what `use` set, else the emitter's if there is an AIRSIDE_URL."""
+    if _chosen is not None:
+        return _chosen
+    found = emitter.of_process()
+    return _silent if found is None else Emitting(found)
+
+
+def use(chosen: Reporter | None) -> None:
+    """Report to this from now on; None: as the settings say."""
+    global _chosen  # noqa: PLW0603 - one a process
+    with _lock:
+        _chosen = chosen
+
+
+def resource_id(run: str) -> str:
+    """Give the id of a run as a resource."""
+    return f"run://airside/{run}"
+
+
+def related(role: str, scheme: str, *names: str, kind: str | None = None) -> dict[str, Any]:
+    """Write a related resource `scheme://name/name`."""
+    path = "/".join(quote(name, safe="") for name in names)
+    return {"id": f"{scheme}://{path}", "role": role, "kind": kind or scheme, "name": names[-1]}
+
+
+def related_run(role: str, run: Run) -> dict[str, Any]:
+    """Write a run as a related resource."""
+    return {"id": run.resource_id, "role": role, "kind": run.kind, "name": run.name}
+
+
+def related_task_runs(role: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Write task runs as related resources."""
+    return [related_run(role, run) for run in runs]
+
+
+def _error(error: BaseException) -> dict[str, Any]:
+    """Write what an exception says: type, message, traceback. Local variables never: they hold people's data."""
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    if len(lines) > _MAX_TRACEBACK:
+        lines = f"{lines[: _MAX_TRACEBACK // 4]}\n[…]\n{lines[-_MAX_TRACEBACK * 3 // 4 :]}"
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"type": name, "message": str(error)[:_MAX_MESSAGE], "traceback": lines}
+
+
+def _source() -> str:
+    global _at  # noqa: PLW0603
+    if _at[0] != os.getpid():
+        _at = (os.getpid(), f"airside://{quote(socket.gethostname(), safe='')}/{os.getpid()}")
+    return _at[1]
+
+
+_at = (0, "")

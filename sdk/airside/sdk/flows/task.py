@@ -1,0 +1,211 @@
+"""`@task`: a function whose calls inside flows are runs of their own."""
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from airside.events.run_states import State as Kind
+from airside.sdk.flows import attempts, context, futures, options, task_run
+from airside.sdk.flows.exceptions import BadOption, BadParameters
+from airside.sdk.flows.futures import Future, Unmapped
+from airside.sdk.flows.options import Delay, Hook, TaskOptions
+from airside.sdk.flows.parameters import Parameters
+from airside.sdk.flows.states import State
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Task(Generic[P, R]):
+    """A function under `@task`. Call it as before; `submit` and `map` run it beside others."""
+
+    def __init__(self, function: Callable[P, R], chosen: TaskOptions) -> None:
+        self.fn = function
+        self.options = chosen
+        self.parameters = Parameters(function)
+        self.is_async = attempts.is_async(function)
+        self.collecting = attempts.listed(function)
+        functools.update_wrapper(cast(Callable[..., Any], self), function)
+
+    @property
+    def name(self) -> str:
+        """The task's name: the function's, with `-` for `_`, unless told otherwise."""
+        return self.options.name
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Task[..., R]":
+        if instance is None:
+            return self
+        return Task(cast(Callable[..., R], self.fn.__get__(instance, owner)), self.options)
+
+    def with_options(self, **changed: Any) -> "Task[P, R]":
+        """Give the same task with other options; those of `@task`."""
+        return Task(self.fn, _options(self.fn, _given(self.options) | changed))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task here and give its value; of a coroutine function give the coroutine.
+
+        Inside a flow, `return_state=True` gives the final State instead, and `wait_for=[…]` waits for futures first.
+        Raises what the function raises, after the retries.
+        """
+        return_state = bool(kwargs.pop("return_state", False))
+        call = self._prepare(args, kwargs)
+        if self.is_async:
+            return cast(R, self._call_async(call, return_state=return_state))
+        for future in call.waits_for:
+            future.wait()
+        state = task_run.execute(call)
+        return cast(R, state if return_state else state.result())
+
+    async def _call_async(self, call: task_run.Call, *, return_state: bool) -> Any:
+        for future in call.waits_for:
+            await future.wait_async()
+        state = await task_run.execute_async(call)
+        return state if return_state else state.result()
+
+    def submit(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> Future[R]:
+        """Give the run to the flow's task runner and return its future at once.
+
+        Futures among the arguments, also in lists and dicts, become their values before the run begins; if one does not
+        complete, this run is skipped. Raises NoRun outside of a flow.
+        """
+        flow = context.current_flow()
+        call = self._prepare(args, {**kwargs, "wait_for": wait_for})
+        future: Future[R] = Future(call.run, self.name)
+        with flow.lock:
+            flow.futures.append(future)
+        call.reporter.report(call.run.change(Kind.PENDING))
+        futures.after(call.waits_for, functools.partial(_start, flow, call, future))
+        return future
+
+    def map(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> "Futures[R]":
+        """Submit once for each item of the iterable arguments, which must be equally long; `unmapped(x)` stays whole.
+
+        Texts, bytes and mappings are values, not iterables to take apart. Raises BadParameters.
+        """
+        values = self.parameters.bind(args, kwargs)
+        spread = {name: list(value) for name, value in values.items() if _is_spread(value)}
+        lengths = {len(items) for items in spread.values()}
+        if not spread:
+            raise BadParameters(f"{self.name}.map: give at least one iterable; submit() runs it once")
+        if len(lengths) > 1:
+            shown = ", ".join(f"{name}: {len(items)}" for name, items in spread.items())
+            raise BadParameters(f"{self.name}.map: iterables of different lengths ({shown})")
+        whole = {n: v.value if isinstance(v, Unmapped) else v for n, v in values.items() if n not in spread}
+        made = []
+        for number in range(lengths.pop()):
+            one = whole | {name: items[number] for name, items in spread.items()}
+            positional, named = self.parameters.call(one)
+            made.append(self.submit(*positional, wait_for=wait_for, **named))
+        return Futures(made)
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> task_run.Call:
+        wait_for = kwargs.get("wait_for", ())
+        own = {name: value for name, value in kwargs.items() if name != "wait_for"}
+        return task_run.prepare(self, self.parameters.bind(args, own), list(wait_for))
+
+
+class Futures(list[Future[R]]):
+    """The futures of a `map`."""
+
+    def result(self, *, raise_on_failure: bool = True) -> list[R]:
+        """Wait for all and give their values, in order."""
+        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+
+    def wait(self) -> list[State[R]]:
+        """Wait for all and give their final states."""
+        return [future.wait() for future in self]
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        values: list[R] = []
+        for future in self:
+            value = yield from future.__await__()
+            values.append(value)
+        return values
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = ...,
+    version: str | None = ...,
+    tags: Iterable[str] = ...,
+    description: str | None = ...,
+    retries: int = ...,
+    retry_delay: Delay = ...,
+    retry_jitter: float = ...,
+    retry_if: Callable[..., bool] | None = ...,
+    timeout: float | timedelta | None = ...,
+    cache_key: Callable[..., str | None] | None = ...,
+    cache_for: float | timedelta | None = ...,
+    cache_policy: Any = ...,
+    refresh_cache: bool = ...,
+    persist_result: bool | None = ...,
+    result_storage: str | None = ...,
+    concurrency: str | Sequence[str] | None = ...,
+    log_prints: bool | None = ...,
+    run_name: str | Callable[..., str] | None = ...,
+    on_running: Hook | Sequence[Hook] | None = ...,
+    on_completed: Hook | Sequence[Hook] | None = ...,
+    on_failure: Hook | Sequence[Hook] | None = ...,
+    on_crashed: Hook | Sequence[Hook] | None = ...,
+    on_cancellation: Hook | Sequence[Hook] | None = ...,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
+    """Make a task of a function; as `@task` or `@task(retries=3, …)`. The function stays callable as it was.
+
+    `retries` more attempts follow a failure, after `retry_delay` (seconds, a list of them, or a function of the retry's
+    number), lengthened by up to the share `retry_jitter`, if `retry_if(error)` agrees. `timeout` in seconds is per
+    attempt. Hooks are called as `hook(task, run, state)`. Raises BadOption.
+    """
+    if function is None:
+        return lambda decorated: task_of(decorated, given)
+    if given or not callable(function):
+        raise BadOption("write @task, or @task(name=…, …) with keywords only")
+    return task_of(function, given)
+
+
+def task_of(function: Callable[..., Any], given: Mapping[str, Any]) -> Task[..., Any]:
+    """Make a task with these options. Raises BadOption."""
+    if isinstance(function, staticmethod | classmethod):
+        raise BadOption("put @task under @staticmethod or @classmethod, next to the function")
+    return Task(function, _options(function, given))
+
+
+def _options(function: Callable[..., Any], given: Mapping[str, Any]) -> TaskOptions:
+    known = set(inspect.signature(TaskOptions).parameters) - {"hooks"} | set(options.HOOKS)
+    if unknown := sorted(set(given) - known):
+        raise BadOption(f"@task knows no option {unknown[0]!r}; it knows {', '.join(sorted(known))}")
+    return TaskOptions(**options.common(function, given))
+
+
+def _given(chosen: TaskOptions) -> dict[str, Any]:
+    """Write options as they could have been given."""
+    names = set(inspect.signature(TaskOptions).parameters) - {"hooks"}
+    hooks = {name: chosen.hooks[kind] for name, kind in options.HOOKS.items() if kind in chosen.hooks}
+    return {name: getattr(chosen, name) for name in names} | hooks
+
+
+def _is_spread(value: Any) -> bool:
+    if isinstance(value, str | bytes | bytearray | Mapping | Unmapped | Future | State | type):
+        return False
+    return hasattr(value, "__iter__")
+
+
+def _start(flow: context.FlowContext, call: task_run.Call, future: Future[Any]) -> None:
+    """Hand the call to the runner in the context of its flow, whichever thread ended the last future it waits for."""
+    token = context.flow_context.set(flow)
+    try:
+        flow.runner.start(call, future)
+    except Exception as error:  # noqa: BLE001 - the runner is broken; the flow must not wait for ever
+        future.settle(task_run.give_up(call, error))
+    finally:
+        context.flow_context.reset(token)

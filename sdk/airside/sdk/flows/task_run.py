@@ -1,0 +1,235 @@
+"""One run of a task, from its first state to its last."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import Token
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airside.events.run_states import State as Kind
+from airside.sdk.emitting import message
+from airside.sdk.flows import attempts, context, futures, naming, reporting, retries
+from airside.sdk.flows.context import FlowContext, Stop, TaskContext
+from airside.sdk.flows.exceptions import RunCancelled, UpstreamFailed
+from airside.sdk.flows.hooks import call_hooks
+from airside.sdk.flows.reporting import Reporter, Run
+from airside.sdk.flows.states import State, describe, failed
+
+if TYPE_CHECKING:
+    from airside.sdk.flows.task import Task
+
+#: So many upstream runs are named on an event; a fan-in of thousands would not fit.
+_MAX_UPSTREAM: Final = 50
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A task with the values of one call, ready to be run here or elsewhere. `values` may hold futures at first."""
+
+    task: "Task[..., Any]"
+    run: Run
+    values: Mapping[str, Any]
+    tags: frozenset[str]
+    reporter: Reporter
+    stop: Stop | None
+    waits_for: Sequence["futures.Future[Any]"] = ()
+    needs: Sequence["futures.Future[Any]"] = ()
+    loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function."""
+        return self.task.is_async
+
+
+def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequence[Any]) -> Call:
+    """Make the call of a task in the present context: its run with name, tags and relations."""
+    flow, outer = context.flow_context.get(), context.task_context.get()
+    number = flow.number(task.name) if flow is not None else 0
+    upstream = list(dict.fromkeys([*futures.find(dict(values)), *futures.find(list(wait_for))]))
+    tags = task.options.tags | context.current_tags()
+    labels, tag_resources = naming.tagged(tags)
+    run = Run(
+        kind="task_run",
+        id=message.uuid7(),
+        name=naming.run_name(task.options, values, f"{task.name}-{number}"),
+        related=[*_around(task, flow, outer), *_upstream(upstream), *tag_resources],
+        labels=labels,
+        details={"version": task.options.version} if task.options.version else {},
+    )
+    return Call(
+        task=task,
+        run=run,
+        values=values,
+        tags=tags,
+        reporter=flow.reporter if flow is not None else reporting.reporter(),
+        stop=flow.stop if flow is not None else None,
+        waits_for=upstream,
+        needs=[item for item in wait_for if isinstance(item, futures.Future)],
+        loop=flow.loop if flow is not None else None,
+    )
+
+
+def execute(call: Call) -> State[Any]:
+    """Run a plain task to its end. What the function raises is in the state; what ends a program is raised too."""
+    life = _Life(call)
+    if (state := life.begin()) is not None:
+        return state
+    token = life.enter()
+    try:
+        while True:
+            life.attempt()
+            try:
+                value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
+            except BaseException as error:  # noqa: BLE001 - each kind has its end
+                delay = life.after(error)
+                if delay is None:
+                    return life.end(error)
+                if not life.wait(delay):
+                    return life.end(RunCancelled(call.stop.reason if call.stop else ""))
+            else:
+                return life.complete(value)
+    finally:
+        context.task_context.reset(token)
+
+
+async def execute_async(call: Call) -> State[Any]:
+    """Run a coroutine task to its end, as `execute`."""
+    life = _Life(call)
+    if (state := life.begin()) is not None:
+        return state
+    token = life.enter()
+    try:
+        while True:
+            life.attempt()
+            try:
+                value = await attempts.acall(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
+            except BaseException as error:  # noqa: BLE001 - each kind has its end
+                delay = life.after(error)
+                if delay is None:
+                    return life.end(error)
+                await asyncio.sleep(delay)
+            else:
+                return life.complete(value)
+    finally:
+        context.task_context.reset(token)
+
+
+class _Life:
+    """The changes of one task run: what is the same for plain and coroutine tasks."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._options = call.task.options
+        self.timeout = self._options.timeout
+        self.sink = _sink(call)
+
+    def begin(self) -> State[Any] | None:
+        """Give the final state of a run that need not or cannot begin."""
+        call = self._call
+        if call.stop is not None and call.stop.asked:
+            return self._final(State(Kind.CANCELLED, call.stop.reason))
+        try:
+            call.values = futures.resolve(dict(call.values))
+            for future in call.needs:
+                futures.resolve(future)
+        except UpstreamFailed as error:
+            return self._final(State(Kind.SKIPPED, str(error), error=error))
+        return None
+
+    def enter(self) -> Token[TaskContext | None]:
+        """Make this the innermost run of the code that follows."""
+        call = self._call
+        return context.task_context.set(
+            TaskContext(task=call.task, run=call.run, parameters=call.values, tags=call.tags)
+        )
+
+    def attempt(self) -> None:
+        """Say that an attempt begins."""
+        run = self._call.run
+        run.attempt += 1
+        self._call.reporter.report(run.change(Kind.RUNNING))
+        call_hooks(self._call.task, run, State(Kind.RUNNING))
+
+    def work(self) -> Any:
+        """Call the function."""
+        args, kwargs = self._call.task.parameters.call(self._call.values)
+        return self._call.task.collecting(*args, **kwargs)
+
+    def after(self, error: BaseException) -> float | None:
+        """Give the seconds to wait before the next attempt; None when there is none."""
+        run = self._call.run
+        if not isinstance(error, Exception) or not retries.wanted(self._options, run.attempt, error):
+            return None
+        delay = retries.delay(self._options, run.attempt, error)
+        text = f"{describe(error)}; attempt {run.attempt + 1} of {self._options.retries + 1} follows in {delay:.3g} s"
+        self._call.reporter.report(run.change(Kind.RETRYING, text, error, delay_seconds=round(delay, 6)))
+        return delay
+
+    def wait(self, delay: float) -> bool:
+        """Wait before the next attempt; False when the run is to end instead."""
+        stop = self._call.stop
+        if stop is None:
+            time.sleep(delay)
+            return True
+        try:
+            stop.sleep(delay)
+        except RunCancelled:
+            return False
+        return True
+
+    def complete(self, value: Any) -> State[Any]:
+        """End with a value; a returned state is the run's own."""
+        if isinstance(value, State) and value.is_final:
+            return self._final(value)
+        return self._final(State(Kind.COMPLETED, value=value))
+
+    def end(self, error: BaseException) -> State[Any]:
+        """End without a value. What was to end the whole program is raised again."""
+        if isinstance(error, Exception):
+            return self._final(failed(error))
+        if isinstance(error, RunCancelled | asyncio.CancelledError):
+            state = self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
+            if isinstance(error, asyncio.CancelledError):
+                raise error
+            return state
+        self._final(State(Kind.CRASHED, describe(error), error=error))
+        raise error
+
+    def _final(self, state: State[Any]) -> State[Any]:
+        run = self._call.run
+        error = state.error if state.kind in (Kind.FAILED, Kind.CRASHED) else None
+        self._call.reporter.report(run.change(state.kind, state.message, error))
+        call_hooks(self._call.task, run, state)
+        return state
+
+
+def _around(task: "Task[..., Any]", flow: FlowContext | None, outer: TaskContext | None) -> Iterator[dict[str, Any]]:
+    """Give what the run belongs to: its task, the flow and its run, the task run that called it."""
+    names = (task.name,) if flow is None else (flow.flow.name, task.name)
+    yield reporting.related("task", "task", *names)
+    if flow is not None:
+        yield reporting.related("flow", "flow", flow.flow.name)
+        yield reporting.related_run("flow_run", flow.run)
+    if outer is not None:
+        yield reporting.related_run("parent", outer.run)
+
+
+def _upstream(found: Sequence["futures.Future[Any]"]) -> list[dict[str, Any]]:
+    return reporting.related_task_runs("upstream", [future.run for future in found[:_MAX_UPSTREAM]])
+
+
+def _sink(call: Call) -> attempts.Sink:
+    if not call.task.options.log_prints:
+        return None
+    logger = logging.getLogger("airside.prints")
+    return logger.info
+
+
+def give_up(call: Call, error: Exception) -> State[Any]:
+    """End a call that nobody could begin as crashed."""
+    state: State[Any] = State(Kind.CRASHED, describe(error), error=error)
+    call.reporter.report(call.run.change(state.kind, state.message, error))
+    return state
