@@ -91,3 +91,14 @@ def test_a_key_in_a_sentence():
 def test_parts_that_are_none(part):
     with pytest.raises(ValidationError):
         TypeAdapter(ForEach).validate_python([part])
+
+
+def test_a_long_text_from_a_payload_is_kept_as_its_beginning_and_a_digest():
+    def key_of(text):
+        entry = record(1, 0, "x", payload={"text": text})
+        return compile_key(("$.text",))(Entry(entry, entry.received))[0]
+
+    assert key_of("x" * 1_024) == "x" * 1_024
+    one, two = key_of("x" * 100_000 + "a"), key_of("x" * 100_000 + "b")
+    assert one == key_of("x" * 100_000 + "a") != two
+    assert (one[:100], len(one)) == ("x" * 100, 133)

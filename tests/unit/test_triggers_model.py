@@ -117,3 +117,10 @@ def test_the_index_finds_by_type_wildcard_and_resource():
     index.remove(1, [Subscription(("a.b",), frozenset({"r://1"}))])
     assert index.candidates("a.b", "r://1") == [4]
     assert index.candidates("c", "r://1") == []
+
+
+def test_an_automation_whose_firings_would_fit_no_message_is_refused():
+    body = {"url": "https://example.com", "body": "x" * 100_000}
+    with pytest.raises(ValidationError, match=r"takes 300,\d+ bytes as JSON; at most 262,144 go into one automation"):
+        rule(trigger={"match": {"type": "x"}}, actions=[{"webhook": body}] * 3)
+    assert rule(trigger={"match": {"type": "x"}}, actions=[{"webhook": body}] * 2)

@@ -5,6 +5,7 @@ Inside, a key is a tuple of texts, so that it is hashed, compared and saved the 
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Annotated, Any, Final, TypeAlias
 
 import orjson
@@ -18,6 +19,8 @@ Key: TypeAlias = tuple[str, ...]
 KeyPart: TypeAlias = Callable[[Entry], str | None]
 
 MAX_PARTS: Final = 8
+#: Of a text from a payload that makes a key; of a longer one the beginning is kept, and a digest of all.
+MAX_TEXT_CHARS: Final = 1_024
 _FIELDS: Final = ("id", "kind", "name")
 _OTHER = "\0"  # marks a part that is not text in the event: what follows is JSON. No text may hold NUL.
 _RULE: Final = (
@@ -129,7 +132,7 @@ def _payload_part(path: str) -> KeyPart:
         values = values_of(entry.payload)
         value = values[0] if values else None
         if isinstance(value, str):
-            return value
+            return value if len(value) <= MAX_TEXT_CHARS else _abridged(value)
         if value is None or isinstance(value, dict | list):
             return None
         if isinstance(value, float) and value.is_integer():
@@ -139,3 +142,9 @@ def _payload_part(path: str) -> KeyPart:
         return _OTHER + orjson.dumps(value).decode()
 
     return get
+
+
+def _abridged(text: str) -> str:
+    """Shorten a text so that different ones stay different: keys are kept a million times, and go into each firing."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text[:100]}…{digest}"

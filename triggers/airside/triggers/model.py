@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
+import orjson
 from pydantic import Field, StringConstraints, model_validator
 
 from airside.triggers import actions, kinds
@@ -13,6 +14,7 @@ from airside.triggers.suggestions import did_you_mean
 
 NAME_RULE: Final = r"^[a-z0-9][a-z0-9_.-]{0,79}$"
 MAX_ACTIONS: Final = 50
+MAX_DOCUMENT_BYTES: Final = 262_144  # each firing carries the actions, beside its events
 
 
 def _check_action(value: Any) -> Any:
@@ -58,6 +60,13 @@ class Automation(Strict):
     def _resolvable(self) -> "Automation":
         if self.on_resolve and not kinds.kind_of(self.trigger).has_state:
             raise ValueError("`on_resolve` goes with triggers that can end, such as absence; this one only happens")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_message(self) -> "Automation":
+        size = len(orjson.dumps(self.to_document()))
+        if size > MAX_DOCUMENT_BYTES:
+            raise ValueError(f"takes {size:,} bytes as JSON; at most {MAX_DOCUMENT_BYTES:,} go into one automation")
         return self
 
     def to_document(self) -> dict[str, Any]:
