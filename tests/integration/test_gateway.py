@@ -8,10 +8,12 @@ import pytest
 
 from airside.coordinator import ids
 from airside.coordinator.gateway import Gateway
+from airside.coordinator.id_coverage import IdsNotKnownYet
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.events import WireEvent, validation
 from airside.events.exceptions import LogRefused, LogUnavailable
 from airside.events.log import Appended, Log, outgoing
+from airside.events.model import uuid7
 
 
 class StoredIds:
@@ -20,6 +22,8 @@ class StoredIds:
     def __init__(self) -> None:
         self.ids = ids.IdIndex()
         self._names: set[tuple[str, str]] = set()
+        self.position = 1_000_000_000
+        self.incarnation = "one"
 
     def store(self, *names: str) -> None:
         self._names |= {("default", name) for name in names}
@@ -94,6 +98,7 @@ async def test_the_same_event_from_two_senders_at_once_is_new_for_one_of_them(ga
 
 
 async def test_a_sender_that_gives_up_does_not_take_its_post_with_it(gateway: Gateway, log: Log) -> None:
+    assert await gateway.coverage.complete()  # else the sender goes before anything is on its way
     sending = asyncio.create_task(gateway.submit([event("kept")]))
     await asyncio.sleep(0)
     sending.cancel()
@@ -161,3 +166,20 @@ async def test_without_a_broker_a_post_is_refused_before_its_sender_gives_up(
             await asyncio.sleep(0.05)
     await gateway.submit([event("during")])
     assert await names_on(log) == ["before", "during"], "sent again, it counts once, whatever became of it before"
+
+
+async def test_an_id_that_may_be_old_waits_until_the_views_have_been_read_in(
+    gateway: Gateway, log: Log, stored: StoredIds
+) -> None:
+    stored.position = 0
+    stored.incarnation = "read in from nothing"
+    filler = [outgoing(event(f"f{n}")) for n in range(5_001)]
+    await log.append_many(filler)
+    with pytest.raises(IdsNotKnownYet, match="send the same events again"):
+        await gateway.submit([event("old")])
+    assert "are being read in" in (gateway.coverage.look() or "")
+    young = await gateway.submit([event(uuid7())])
+    assert young.accepted == 1  # the broker knows for itself whether it was posted in the last two minutes
+    stored.position = young.last or 0
+    assert (await gateway.submit([event("old")])).accepted == 1
+    assert gateway.coverage.look() is None

@@ -3,15 +3,18 @@
 What costs is the disk's sync, not the message; so nobody waits for company, but whoever comes during a sync goes
 together. A post of several events is stored whole or not at all (up to 1,000 events). An id counts once, for
 ever: the views know the ids they hold, this process those it is writing, the broker those of the last two minutes.
+While the views lag further behind, an id that may be an old one is not taken.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from airside.coordinator import ids
+from airside.coordinator.id_coverage import IdCoverage, IdsNotKnownYet, is_young
 from airside.events.exceptions import LogError, LogFull, LogRefused, LogUnavailable
 from airside.events.log import Appended, Log, writer
 from airside.events.wire import MAX_BYTES, WireEvent
@@ -38,6 +41,11 @@ class KnownIds(Protocol):
     @property
     def ids(self) -> ids.IdIndex: ...
 
+    @property
+    def position(self) -> int: ...
+    @property
+    def incarnation(self) -> str: ...
+
     async def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
 
 
@@ -61,7 +69,9 @@ class Gateway:
     def __init__(self, log: Log, known: KnownIds) -> None:
         self._log = log
         self._known = known
+        self.coverage = IdCoverage(log.head, known)
         self._waiting: list[_Post] = []
+        self._stopped = False
         self._arrived = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._recent: dict[str, None] = {}
@@ -73,6 +83,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Finish the writes under way and refuse what still waits: its senders will send it again."""
+        self._stopped = True
         for task in self._writers:
             task.cancel()
         await asyncio.gather(*self._writers, return_exceptions=True)
@@ -82,7 +93,7 @@ class Gateway:
         self._waiting.clear()
 
     async def submit(self, events: Sequence[WireEvent]) -> Appended:
-        """Return once the events are on disk. Raises LogUnavailable (send all again), LogFull, LogRefused."""
+        """Return once the events are on disk. Raises LogUnavailable or IdsNotKnownYet (send all again), LogFull, LogRefused."""
         total = Appended(0, 0)
         for start in range(0, len(events), writer.MAX_BATCH):
             total = await self._submit(events[start : start + writer.MAX_BATCH], total)
@@ -91,6 +102,8 @@ class Gateway:
     async def _submit(self, events: Sequence[WireEvent], total: Appended) -> Appended:
         fresh, waiting_for, known = await self._sift(events)
         outcome = total.plus([(0, True)] * known)
+        if fresh and self._stopped:  # while it was asked whether they are known
+            raise LogUnavailable("Airside is stopping; send the events again")
         if fresh:
             post = _Post(list(fresh.values()))
             for name in fresh:
@@ -110,6 +123,9 @@ class Gateway:
         self, events: Sequence[WireEvent]
     ) -> tuple[dict[str, writer.Outgoing], list[asyncio.Future[list[writer.Placed]]], int]:
         """Part the new events from those that are known, and those whose originals are being written now."""
+        now = time.time()
+        if not all(is_young(event.id, now) for event in events) and not await self.coverage.complete():
+            raise IdsNotKnownYet(f"{IdsNotKnownYet.__doc__}")
         names = [writer.message_id(event.workspace, event.id) for event in events]
         stored = await self._stored(events)
         fresh: dict[str, writer.Outgoing] = {}

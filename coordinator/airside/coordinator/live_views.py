@@ -4,17 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import duckdb
 
 from airside.coordinator.ids import IdIndex
-from airside.coordinator.views import Views
+from airside.coordinator.views import Views, ViewsBusy, ViewsDamaged
 from airside.coordinator.views.publish import Publisher
 from airside.coordinator.views.sandbox import QueryPool, Result
+from airside.coordinator.views.store import READ_THREADS
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Reads that wait for their turn; more are told to come again.
+MAX_WAITING: Final = 100
+WAIT_SECONDS: Final = 15.0
 
 
 class LiveViews:
@@ -31,13 +36,32 @@ class LiveViews:
         self._open = asyncio.Event()
         self._readers = 0
         self._unread = asyncio.Condition()
+        self._turns = asyncio.Semaphore(READ_THREADS)
+        self._waiting = 0
 
     @property
     def current(self) -> Views:
-        """The views that are open now."""
+        """The views that are open now, or were open last."""
         if self._views is None:
-            raise RuntimeError("the views are not open")
+            raise RuntimeError("the views were never open")
         return self._views
+
+    @property
+    def to_write(self) -> Views:
+        """The same for whoever folds. Raises ViewsDamaged: while none are open, opening them again is what helps."""
+        if not self._open.is_set():
+            raise ViewsDamaged("The views are not open.")
+        return self.current
+
+    @property
+    def position(self) -> int:
+        """The last log position in the views."""
+        return self.current.position
+
+    @property
+    def incarnation(self) -> str:
+        """Which making of the views it is."""
+        return self.current.incarnation
 
     @property
     def ids(self) -> IdIndex:
@@ -68,8 +92,11 @@ class LiveViews:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run one of `views.reads` in a thread, on one consistent state of the views."""
-        async with self._reading() as views:
+        """Run one of `views.reads` in a thread, on one consistent state of the views.
+
+        A few run at one time, others wait their turn. Raises ViewsBusy.
+        """
+        async with self._turn(), self._reading() as views:
             return await views.run_read(function, *args, **kwargs)
 
     async def known(self, events: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -87,9 +114,9 @@ class LiveViews:
         timeout: float,
     ) -> Result:
         """Run somebody's SQL; see `QueryPool.run`."""
-        await self._open.wait()
+        await self._opened()
         if self._queries is None:
-            raise RuntimeError("the views are not open")
+            raise ViewsBusy
         return await self._queries.run(sql, parameters, workspace=workspace, limit_rows=limit_rows, timeout=timeout)
 
     async def replace(self, change: Callable[[], Awaitable[None]]) -> None:
@@ -100,9 +127,33 @@ class LiveViews:
         finally:
             await self.open()
 
+    async def _opened(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._open.wait()
+        except TimeoutError:
+            raise ViewsBusy("The views are being opened. Ask again in a few seconds.") from None
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= MAX_WAITING:
+            raise ViewsBusy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise ViewsBusy from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Views]:
-        await self._open.wait()
+        await self._opened()
         self._readers += 1
         try:
             yield self.current

@@ -49,7 +49,7 @@ class Projector:
 
     async def run(self) -> None:
         """Fold until cancelled. Raises LogDamaged when the log is not the one the views were folded from."""
-        witness = self.views.witness
+        witness = self._live.to_write.witness
         await self._log.verify(witness.position, witness.event_id or "", witness.stream_created or "")
         head = await self._log.head()
         await self._in_thread(self.views.bind, head.created)

@@ -72,10 +72,16 @@ class Rebuilder:
             error = f"{type(problem).__name__}: {problem}"
         finally:
             if paused:
-                await self._live.open()
+                await self._reopen()
                 await self._resume()
             if self.progress is not None:
                 self.progress = replace(self.progress, running=False, finished=_now(), error=error)
+
+    async def _reopen(self) -> None:
+        try:
+            await self._live.open()
+        except Exception:  # noqa: BLE001 - the projector finds them closed, and opens them once that can be done
+            _log.exception("the views could not be opened after the rebuild")
 
     def _note(self, position: int) -> None:
         if self.progress is not None:

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from airside.coordinator.id_coverage import IdsNotKnownYet
 from airside.coordinator.views.exceptions import ViewsError
 from airside.events.exceptions import Conflict, InvalidEvent, LogDamaged, LogFull, LogRefused, LogUnavailable, Problem
 
@@ -68,6 +69,8 @@ def from_log_error(error: LogUnavailable | LogFull | LogDamaged | LogRefused) ->
     if isinstance(error, LogDamaged):
         return ApiProblem(503, "log-damaged", str(error))
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if isinstance(error, IdsNotKnownYet):
+        return ApiProblem(503, "ids-not-known-yet", str(error), headers=headers)
     return ApiProblem(503, "log-unavailable", f"{LogUnavailable.__doc__}", headers=headers)
 
 
