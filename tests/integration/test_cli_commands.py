@@ -281,3 +281,17 @@ def test_tokens_are_made_listed_and_revoked() -> None:
 
 def test_dead_letters_are_none_on_a_sound_log() -> None:
     assert airside("events", "dead-letters", "--json").json == []
+
+
+def test_runs_are_listed_and_shown(plane: Up) -> None:
+    flow = ("--related", "flow=flow://nightly")
+    emit(plane, "flow_run.running", "run://cli/1", "--time", "2026-11-22T09:00:00Z", *flow)
+    emit(plane, "flow_run.failed", "run://cli/1", "--time", "2026-11-22T09:00:05Z", *flow)
+    emit(plane, "task_run.running", "run://cli/1/load", "--related", "flow_run=run://cli/1")
+    [listed] = airside("runs", "ls", "--job", "flow://nightly", "--state", "failed", "--json").json
+    assert (listed["id"], listed["duration"]) == ("run://cli/1", 5.0)
+    assert "run://cli/1/load" in airside("runs", "ls", "--parent", "run://cli/1").out
+    shown = airside("runs", "show", "run://cli/1")
+    assert shown.code == 0
+    assert "flow_run.failed" in shown.out
+    assert airside("runs", "show", "run://cli/none").code == 1

@@ -188,7 +188,10 @@ def invocation_started(metadata: _Json, project: str, time: object, limits: Limi
 
 def invocation_completed(metadata: _Json, project: str, time: object, facts: _Json, limits: Limits) -> _Json:
     """Say how a dbt command went: `success` and what else is known."""
-    payload = {"invocation_id": metadata["invocation_id"], "duration": facts.get("elapsed_seconds"), **facts}
+    start, end = foreign.moment(facts.get("started_at")), foreign.moment(time)
+    # dbt's own number leaves out what comes before the first node: reading the project.
+    whole = max(0.0, (end - start).total_seconds()) if start and end else facts.get("elapsed_seconds")
+    payload = {"invocation_id": metadata["invocation_id"], "duration": whole, **facts}
     return _invocation(metadata, project, "completed", time, payload, limits=limits)
 
 
