@@ -186,7 +186,7 @@ class _Maker:
         found["id"] = datasets.bounded(found["id"], self._limits.max_id_chars)
         for part in ("kind", "name"):
             if part in parts:
-                found[part] = str(self._filled(parts[part], context) or "")
+                found[part] = trim.text(str(self._filled(parts[part], context) or ""), 200)
         labels = self._filled(parts.get("labels"), context)
         if isinstance(labels, dict):
             found["labels"] = {

@@ -25,7 +25,7 @@ class Unmapped(InvalidEvent):
 def read_body(delivery: Delivery) -> Any:
     """Read the body: JSON where it is JSON, a form's fields (the JSON in its `payload`), else text. Raises Unmapped."""
     kind = delivery.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _FORM:
+    if kind == _FORM and not delivery.body.lstrip().startswith((b"{", b"[")):  # curl calls whatever it sends a form
         return _form(delivery.body)
     try:
         return _json(delivery.body)

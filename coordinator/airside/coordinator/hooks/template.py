@@ -34,6 +34,8 @@ _Path: TypeAlias = tuple[str | int, ...]
 
 _FIELDS: Final = ("when", "each", "id", "type", "time", "source", "resource", "related", "payload")
 _ABOUT: Final = ("about", "signature", "ignore", "without")
+#: All keys of a template.
+KEYS: Final = (*_ABOUT, "events", *_FIELDS)
 _RESOURCE: Final = ("id", "kind", "name", "labels")
 
 
@@ -112,7 +114,7 @@ class _Reader:
                 listed = []
             rules = tuple(rule for n, entry in enumerate(listed) for rule in self._rule((0, "events", n), entry))
         else:
-            self._known((0,), data, (*_ABOUT, *_FIELDS, "events"))
+            self._known((0,), data, KEYS)
             rules = tuple(self._rule((0,), {key: value for key, value in data.items() if key in _FIELDS}))
         return HookTemplate(
             rules,
