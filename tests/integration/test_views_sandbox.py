@@ -176,6 +176,19 @@ RIGHTS = [
     "SELECT getenv('HOME')",
     "SELECT * FROM sys",
     "SELECT * FROM request",
+    "SELECT current_setting('allowed_paths')",
+    "SELECT system.main.current_setting('allowed_paths')",
+    "SELECT 'allowed_paths'.\"Current_Setting\"()",
+    "SELECT hex(c) FROM (SELECT current_setting('allowed_paths')::VARCHAR AS c)",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT (SELECT list(value) FROM system.main.duckdb_settings())",
+    "WITH x AS (FROM pg_settings) SELECT * FROM x",
+    "FROM pg_catalog.pg_settings",
+    "FROM query('select current_set' || 'ting(''allowed_paths'')')",
+    "FROM query_table('pg_' || 'settings')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('select 1'))",
+    "SUMMARIZE pg_settings",
+    "PIVOT (FROM pg_settings) ON name",
     "INSTALL httpfs",
     "LOAD httpfs",
     "SET threads = 4",
@@ -203,6 +216,11 @@ async def test_nothing_outside_the_views_can_be_reached(
     assert {path.name for path in tmp_path.iterdir()} <= {"views.duckdb", "views.duckdb.wal", "snapshots"}
     files = [path for path in (tmp_path / "snapshots").rglob("*") if path.is_file()]
     assert all(path.suffix == ".parquet" and path.stat().st_size > 0 for path in files)
+
+
+async def test_words_that_only_look_like_what_is_hidden_can_be_asked(queries: QueryPool) -> None:
+    result = await queries.run("SELECT payload->>'query' AS query, 'pg_settings' FROM events LIMIT 1")
+    assert result.rows == [[None, "pg_settings"]]
 
 
 BOMBS = [

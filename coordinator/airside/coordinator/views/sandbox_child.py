@@ -32,6 +32,12 @@ _DOUBLE_DIGITS: Final = 15  # decimal digits that a double keeps
 #: What DuckDB gives for infinite times, in ISO 8601.
 _ENDLESS: Final = {"9999-12-31T23:59:59.999999": "infinity", "0001-01-01T00:00:00": "-infinity"}
 
+#: What shows DuckDB's settings, and with them where files lie on this machine; and what runs SQL made of text.
+_HIDDEN: Final = frozenset(
+    {"current_setting", "duckdb_settings", "pg_settings", "query", "query_table", "json_execute_serialized_sql"}
+)
+_NAMES: Final = frozenset({"function_name", "table_name", "path"})
+
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": 2,
     "memory_limit": MEMORY_LIMIT,
@@ -108,6 +114,7 @@ def run(con: duckdb.DuckDBPyConnection, request: dict[str, Any]) -> bytes:
         raise Refused(f"exactly one statement is wanted, not {len(statements)}")
     if statements[0].type != duckdb.StatementType.SELECT:
         raise Refused("only SELECT can be run here")
+    refuse_hidden(con, request["sql"])
     result = con.execute(statements[0], request["parameters"] or None)
     columns = [{"name": column[0], "type": str(column[1])} for column in result.description]
     rows: list[bytes] = []
@@ -122,6 +129,32 @@ def run(con: duckdb.DuckDBPyConnection, request: dict[str, Any]) -> bytes:
         rows.append(row)
     head = orjson.dumps({"columns": columns, "truncated": truncated})
     return head[:-1] + b',"rows":[' + b",".join(rows) + b"]}"
+
+
+def refuse_hidden(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse a statement that names what must not be seen. Raises Refused."""
+    text = sql.lower()
+    if not any(name in text for name in _HIDDEN):
+        return
+    rows = con.execute("SELECT json_serialize_sql($sql::VARCHAR)::VARCHAR", {"sql": sql}).fetchall()
+    parsed = orjson.loads(rows[0][0])
+    hidden = _HIDDEN & (set(text.split()) if parsed["error"] else set(_named(parsed)))
+    if hidden or parsed["error"]:
+        raise Refused(f"{', '.join(sorted(hidden)) or 'this form of SELECT'} cannot be used here")
+
+
+def _named(tree: Any) -> Iterator[str]:
+    """Give the names of all functions and tables in a parsed statement."""
+    rest = [tree]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key in _NAMES:
+                    yield from (str(name).lower() for name in (value if isinstance(value, list) else [value]))
+            rest += node.values()
+        elif isinstance(node, list):
+            rest += node
 
 
 def plain(value: Any, kind: str = "") -> Any:
