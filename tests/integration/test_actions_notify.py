@@ -55,7 +55,8 @@ async def test_title_and_body_arrive() -> None:
 
 async def test_without_a_body_the_reason_is_told() -> None:
     async with receiver() as target:
-        await Notify().run(attempt({"ONCALL": f"json://127.0.0.1:{target.port}/"}, to="env:ONCALL"))
+        environment = {"AIRSIDE_NOTIFY_ONCALL": f"json://127.0.0.1:{target.port}/"}
+        await Notify().run(attempt(environment, to="env:AIRSIDE_NOTIFY_ONCALL"))
     assert json.loads(target.received[0].body)["message"] == "no table.updated by 09:00"
 
 
@@ -90,7 +91,9 @@ async def test_a_receiver_that_hangs_is_left_at_the_deadline() -> None:
     ("to", "reason"),
     [
         ("oncall", "set AIRSIDE_NOTIFY_ONCALL to one or several Apprise URLs"),
-        ("env:NOBODY", "set NOBODY to one"),
+        ("env:AIRSIDE_NOTIFY_NOBODY", "set AIRSIDE_NOTIFY_NOBODY to one"),
+        ("env:DATABASE_URL", "reach no other variables"),
+        ("env:AIRSIDE_SECRET_ORDERS", "reach no other variables"),
         ("block:oncall", "blocks come later"),
         ("slack://a/b/c", "rules hold no URLs"),
         ("env:A B", "name a target"),

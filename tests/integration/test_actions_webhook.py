@@ -24,10 +24,10 @@ async def never(subject: str, data: bytes) -> bool:
     raise AssertionError("a webhook writes nothing on the log")
 
 
-def attempt(**parameters: Any) -> ActionContext:
+def attempt(environment: dict[str, str] | None = None, **parameters: Any) -> ActionContext:
     """One attempt, with the parameters as a rule's model hands them on."""
     model = models.actions()["webhook"].model_validate({"webhook": parameters})
-    given = settings()
+    given = settings(environment=environment) if environment else settings()
     return ActionContext(
         action_id="f00d.0",
         workspace="default",
@@ -167,3 +167,30 @@ async def test_the_rules_own_timeout_is_kept() -> None:
     async with receiver(silent) as target:
         with pytest.raises(ActionRetry, match=r"did not answer within 0\.2 s"):
             await Webhook().run(attempt(url=target.url, timeout="200ms"))
+
+
+async def test_a_url_and_headers_come_from_variables_of_the_server() -> None:
+    async with receiver() as target:
+        environment = {
+            "AIRSIDE_WEBHOOK_ONCALL": f"{target.url}/T0K3N?of={{{{ key }}}}\n",
+            "AIRSIDE_HEADER_ONCALL": "Bearer hunter2",
+        }
+        named = {"url": "env:AIRSIDE_WEBHOOK_ONCALL", "headers": {"Authorization": "env:AIRSIDE_HEADER_ONCALL"}}
+        result = await Webhook().run(attempt(environment, **named))
+    [request] = target.received
+    assert request.path.startswith("/T0K3N?of={{%20key"), "what a variable holds is no template"
+    assert request.headers["authorization"] == "Bearer hunter2"
+    assert result == {"status": 200, "url": f"{target.url}/…"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"url": "env:AIRSIDE_WEBHOOK_NOBODY"}, "AIRSIDE_WEBHOOK_NOBODY is not set"),
+        ({"url": "env:AIRSIDE_SECRET_ORDERS"}, "begin with AIRSIDE_WEBHOOK_"),
+        ({"url": "https://example.com/", "headers": {"X": "env:AIRSIDE_HEADER_A"}}, "only where a variable says"),
+    ],
+)
+async def test_variables_that_may_not_be_named_are_refused_for_good(parameters: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ActionRefused, match=reason):
+        await Webhook().run(attempt(**parameters))

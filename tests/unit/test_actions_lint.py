@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airside.coordinator.actions import KINDS, problems
+from airside.coordinator.actions import KINDS, lint, problems
 
 
 def document(*actions: dict[str, Any], on_resolve: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
@@ -18,7 +18,13 @@ def test_good_actions_have_no_problems() -> None:
     good = document(
         {"webhook": {**WEBHOOK, "headers": {"X-Who": "{{ automation.name }}"}, "timeout": "5s"}},
         {"notify": {"to": "oncall", "title": "{{ event.resource.name }} keeps failing"}},
-        {"notify": {"to": "env:ONCALL_URL", "title": "{% if late_by %}late{% endif %}", "body": "{{ run.id }}"}},
+        {
+            "notify": {
+                "to": "env:AIRSIDE_NOTIFY_ONCALL",
+                "title": "{% if late_by %}late{% endif %}",
+                "body": "{{ run.id }}",
+            }
+        },
         {"emit": {"type": "table.stale", "resource": {"id": "{{ resource.id }}"}, "payload": {"a": [1, "{{ key }}"]}}},
         on_resolve=({"notify": {"to": "oncall", "title": "{{ late_by }} late"}},),
     )
@@ -36,6 +42,19 @@ def test_good_actions_have_no_problems() -> None:
         ({"webhook": {**WEBHOOK, "url": "https://{{ event.host }}/x"}}, "webhook.url", "the host must be written out"),
         ({"webhook": {**WEBHOOK, "url": "https://a.{{ key.x }}.example/"}}, "webhook.url", "the host must be"),
         ({"webhook": {**WEBHOOK, "url": "{{ event.url }}"}}, "webhook.url", "must start with https://"),
+        ({"notify": {"to": "env:HOME", "title": "a"}}, "notify.to", "reach no other variables"),
+        ({"webhook": {**WEBHOOK, "url": "ftp://a.example/x"}}, "webhook.url", "by HTTP, not `ftp`"),
+        ({"webhook": {**WEBHOOK, "url": "env:DATABASE_URL"}}, "webhook.url", "begin with AIRSIDE_WEBHOOK_"),
+        (
+            {"webhook": {"url": "env:AIRSIDE_WEBHOOK_A", "headers": {"X": "env:HOME"}}},
+            "webhook.headers.X",
+            "begin with AIRSIDE_HEADER_",
+        ),
+        (
+            {"webhook": {**WEBHOOK, "headers": {"X": "env:AIRSIDE_HEADER_A"}}},
+            "webhook.headers.X",
+            "only where a variable says",
+        ),
         ({"webhook": {**WEBHOOK, "secret": "whsec_C2FVsBQ"}}, "webhook.secret", "give the name of the secret"),
         ({"webhook": {**WEBHOOK, "secret": "a b"}}, "webhook.secret", "give the name of the secret"),
         ({"webhook": {**WEBHOOK, "headers": {"Webhook-Id": "1"}}}, "webhook.headers.Webhook-Id", "set by Airside"),
@@ -52,6 +71,25 @@ def test_mistakes_are_found_where_they_stand(action: dict[str, Any], path: str, 
     assert message in said
     ((found, _),) = problems(document(on_resolve=(action,)))
     assert found == f"on_resolve.0.{path}"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fields"),
+    [
+        (WEBHOOK, []),
+        ({"url": "https://example.com/hooks/warehouse-oncall-escalations"}, []),
+        ({"url": "https://hooks.example.com/services/T02AB/B03CD/x7Kq9ZLm2vTt4RyWc8NpQd1s"}, ["url"]),
+        ({"url": "https://example.com/in?token=abc"}, ["url"]),
+        ({"url": "https://example.com/in?day={{ window.end | date }}"}, []),
+        (
+            {"url": "https://example.com/", "headers": {"Authorization": "Bearer x", "X-Team": "a"}},
+            ["headers.Authorization"],
+        ),
+        ({"url": "env:AIRSIDE_WEBHOOK_A", "headers": {"Authorization": "env:AIRSIDE_HEADER_A"}}, []),
+    ],
+)
+def test_secrets_that_are_written_out_are_suspected(parameters: dict[str, Any], fields: list[str]) -> None:
+    assert [field for field, _ in lint.suspicions("webhook", parameters)] == fields
 
 
 def test_the_kinds_there_are() -> None:

@@ -216,7 +216,7 @@ def test_notifications_and_webhooks_have_counterparts_that_must_be_completed():
     assert document["actions"] == [
         {
             "notify": {
-                "to": "env:PREFECT_BLOCK_A1B2",
+                "to": "env:AIRSIDE_NOTIFY_PREFECT_BLOCK_A1B2",
                 "title": "(flow.name) is {{ event.type }}",
                 "body": "at {{ event.time }} by {{ automation.name }}",
             }

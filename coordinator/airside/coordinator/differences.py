@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from airside.events import redaction
 from airside.triggers.model import Automation
 from airside.triggers.rule import same_trigger
 
@@ -51,7 +52,7 @@ def differences(automations: Sequence[Automation], present: Sequence[Mapping[str
 def _difference(automation: Automation, present: Mapping[str, Any] | None) -> Difference:
     if present is None:
         return Difference(automation.name, "created", None)
-    before, after = present["document"], automation.to_document()
+    before, after = present["document"], redaction.document(automation.to_document())
     if before == after:
         return Difference(automation.name, "unchanged", present["revision"])
     changes = list(_changes("", before, after))

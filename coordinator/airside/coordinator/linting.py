@@ -113,6 +113,8 @@ def _warnings(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
             if webhook is None:
                 continue
             path = f"{part}.{number}.webhook"
+            if (lint := _action_lint()) is not None:
+                yield from ((f"{path}.{field}", message) for field, message in lint.suspicions("webhook", webhook))
             if str(webhook.get("url", "")).startswith("http://"):
                 yield f"{path}.url", "goes out unencrypted; use https:// unless it stays on this machine"
             if "secret" not in webhook:

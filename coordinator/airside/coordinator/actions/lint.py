@@ -20,6 +20,12 @@ def problems(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def suspicions(kind: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find what is probably a mistake in one action: (field, message)."""
+    look = getattr(KINDS.get(kind), "suspicions", None)
+    return iter(()) if look is None else look(parameters)
+
+
 def _of_entry(path: str, entry: Any) -> Iterator[tuple[str, str]]:
     """Look at one action, written `{notify: {...}}` as in documents or `{kind: notify, ...}` as in firings."""
     if not isinstance(entry, Mapping):

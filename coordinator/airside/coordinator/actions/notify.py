@@ -16,9 +16,10 @@ from airside.coordinator.actions.signing import variable
 from airside.coordinator.blocking import Overloaded
 
 MISSING: Final = "notify needs Apprise where the coordinator runs: pip install 'airside[notify]'"
-_NO_BLOCKS: Final = "blocks come later; name an environment variable, as in `to: env:ONCALL_URL`"
+_NO_BLOCKS: Final = "blocks come later; name a target, as in `to: oncall`, and set AIRSIDE_NOTIFY_ONCALL"
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_PREFIX: Final = "AIRSIDE_NOTIFY"
+_VARIABLE: Final = re.compile(_PREFIX + r"_[A-Za-z0-9_]{1,113}")
 
 
 class Notify:
@@ -71,9 +72,10 @@ def _variable(to: str) -> str:
     if colon and scheme == "env" and _VARIABLE.fullmatch(name):
         return name
     if not colon and _NAME.fullmatch(to):
-        return variable("AIRSIDE_NOTIFY", to)
+        return variable(_PREFIX, to)
     raise ActionRefused(
-        "name a target: `oncall` is read from AIRSIDE_NOTIFY_ONCALL, `env:NAME` from NAME; rules hold no URLs"
+        "name a target: `oncall` is read from AIRSIDE_NOTIFY_ONCALL, as is `env:AIRSIDE_NOTIFY_ONCALL`; rules hold no"
+        " URLs and reach no other variables"
     )
 
 

@@ -12,6 +12,7 @@ import orjson
 from airside.coordinator.actions import kinds, signing
 from airside.coordinator.actions.exceptions import ActionRefused, ActionRetry
 from airside.coordinator.outbound import Reply, RequestFailed, TargetRefused, shown
+from airside.events import masking
 from airside.triggers import durations
 
 #: The longest wait that a receiver's Retry-After is followed for.
@@ -22,6 +23,16 @@ _AGAIN: Final = frozenset({408, 429})
 _GONE: Final = 410
 _FIXED_HOST: Final = re.compile(r"https?://[^/?#{}\s]+[/?#]")
 _TEMPLATE: Final = re.compile(r"\{[{%#]")
+#: Variables hold whole URLs, so that a rule cannot send what is in one elsewhere.
+_URL_PREFIX: Final = "AIRSIDE_WEBHOOK_"
+_HEADER_PREFIX: Final = "AIRSIDE_HEADER_"
+_TEMPLATED: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+#: A long part of the path or a value of the query that no person would choose, or a parameter with a telling name.
+_KEY_IN_URL: Final = re.compile(
+    r"^https?://[^/?#]+.*(?:[/=](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}(?:[/?&#]|$)"
+    r"|[?&][^=&#]*(?:token|key|secret|sig|auth|code)[^=&#]*=[^&#{])",
+    re.IGNORECASE,
+)
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _OWN_HEADERS: Final = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key"})
 
@@ -36,25 +47,52 @@ class Webhook:
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find URLs whose host an event could choose, values of secrets, and headers that are ours."""
         url = str(parameters.get("url", ""))
-        if not url.startswith(("https://", "http://")):
-            yield "url", "must start with https://"
+        if url.startswith("env:"):
+            yield from _bad_reference("url", url, _URL_PREFIX)
+        elif not url.startswith(("https://", "http://")):
+            scheme, other, _ = url.partition("://")
+            why = f" (a webhook is called by HTTP, not `{scheme[:20]}`)" if other and "{" not in scheme else ""
+            yield "url", f"must start with https://, or name a variable as `env:AIRSIDE_WEBHOOK_ONCALL`{why}"
         elif _TEMPLATE.search(url) and not _FIXED_HOST.match(url):
             yield "url", "the host must be written out: a template may only stand behind it, in the path or query"
         secret = parameters.get("secret")
         if secret is not None and (not _NAME.fullmatch(str(secret)) or str(secret).startswith("whsec_")):
             yield "secret", "give the name of the secret, not the secret: `orders` is read from AIRSIDE_SECRET_ORDERS"
-        for header in parameters.get("headers", {}):
+        for header, value in parameters.get("headers", {}).items():
             if header.lower() in _OWN_HEADERS:
                 yield f"headers.{header}", "is set by Airside; leave it out"
+            if str(value).startswith("env:"):
+                yield from _bad_reference(f"headers.{header}", str(value), _HEADER_PREFIX)
+                if not url.startswith("env:"):
+                    yield f"headers.{header}", "a variable is sent only where a variable says: name one as `url` too"
+
+    def suspicions(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Find what looks like a secret that is written out: (field, message)."""
+        url = str(parameters.get("url", ""))
+        if not url.startswith("env:") and _KEY_IN_URL.search(_TEMPLATED.sub("", url)):
+            yield (
+                "url",
+                "looks like it holds a key: put it into AIRSIDE_WEBHOOK_<NAME> and write env:AIRSIDE_WEBHOOK_<NAME>",
+            )
+        for header, value in parameters.get("headers", {}).items():
+            if masking.is_telling(header) and not str(value).startswith("env:"):
+                yield (
+                    f"headers.{header}",
+                    "looks like a secret; put it into AIRSIDE_HEADER_<NAME> and write env:AIRSIDE_HEADER_<NAME>",
+                )
 
     async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
         """Send the request once."""
         parameters = context.parameters
         if found := next(self.problems(parameters), None):
             raise ActionRefused(f"{found[0]}: {found[1]}")
-        url = context.texts.url(str(parameters["url"]))
+        environment = context.tools.settings.environment
+        url = _looked_up(environment, str(parameters["url"])) or context.texts.url(str(parameters["url"]))
         body, content_type = _body(context)
-        given = {name: context.texts.text(value) for name, value in parameters.get("headers", {}).items()}
+        given = {
+            name: _looked_up(environment, value) or context.texts.text(value)
+            for name, value in parameters.get("headers", {}).items()
+        }
         headers = {"content-type": content_type} if body else {}
         headers |= {name.lower(): value for name, value in given.items()}
         headers |= _identity(context, body)
@@ -72,6 +110,21 @@ class Webhook:
         except RequestFailed as error:
             raise ActionRetry(str(error)) from error
         return _judged(reply, shown(url))
+
+
+def _bad_reference(field: str, value: str, prefix: str) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(rf"env:{prefix}[A-Za-z0-9_]{{1,100}}", value):
+        yield field, f"only variables whose names begin with {prefix} can be named here: `env:{prefix}ONCALL`"
+
+
+def _looked_up(environment: Mapping[str, str], value: str) -> str:
+    """Give what a variable holds that a rule names; empty when it names none. Raises ActionRefused."""
+    if not value.startswith("env:"):
+        return ""
+    where = value.removeprefix("env:")
+    if not (found := environment.get(where, "").strip()):
+        raise ActionRefused(f"{where} is not set: set it where the coordinator runs")
+    return found
 
 
 def _identity(context: kinds.ActionContext, body: bytes) -> dict[str, str]:

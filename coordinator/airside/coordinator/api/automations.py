@@ -15,6 +15,7 @@ from airside.coordinator.api.plane import NotFound, Plane
 from airside.coordinator.api.problems import ApiProblem, not_found
 from airside.coordinator.api.routing import default_plane_of, plane_of, principal_of, router
 from airside.coordinator.views import reads
+from airside.events import redaction
 from airside.triggers import document
 from airside.triggers.model import Automation
 
@@ -149,7 +150,7 @@ async def _would_change(plane: Plane, automation: Automation, workspace: str) ->
     present = await plane.run_read(reads.get_automation, workspace, automation.name)
     if present is None or present["deleted"]:
         return {"name": automation.name, "revision": None, "change": "created"}
-    same = present["document"] == automation.to_document()
+    same = present["document"] == redaction.document(automation.to_document())
     return {
         "name": automation.name,
         "revision": present["revision"],

@@ -17,7 +17,7 @@ from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem, invalid
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.views import reads
-from airside.events import vocabulary
+from airside.events import redaction, vocabulary
 from airside.events.exceptions import Problem
 from airside.events.log import Poison
 from airside.events.wire import Micros, Record
@@ -111,7 +111,8 @@ async def _revisions(plane: Plane, found: tuple[Automation, ...], workspace: str
     items = await plane.run_read(reads.list_automations, workspace)
     present = {item["name"]: item for item in items}
     return {
-        each.name: present[each.name]["revision"] + (present[each.name]["document"] != each.to_document())
+        each.name: present[each.name]["revision"]
+        + (present[each.name]["document"] != redaction.document(each.to_document()))
         for each in found
         if each.name in present
     }

@@ -12,6 +12,7 @@ from airside.coordinator.api.moments import Moment
 from airside.coordinator.api.plane import LogReader
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.feed import to_json
+from airside.events import redaction
 from airside.events.log import Batch
 from airside.events.wire import Micros
 
@@ -57,7 +58,7 @@ async def _lines(log: LogReader, first: int, last: int, wanted: Range, workspace
 
 def _encode(batch: Batch, since: Micros | None, until: Micros | None, workspace: str) -> list[bytes]:
     return [
-        to_json(record) + b"\n"
+        to_json(redaction.record(record)) + b"\n"
         for record in batch.records
         if record.event.workspace == workspace
         and (since is None or record.received >= since)

@@ -101,10 +101,13 @@ def _compared(automations: "tuple[Automation, ...]", against: str | None) -> "Au
 
 def _revisions(automations: "tuple[Automation, ...]") -> dict[str, int]:
     """Ask which revision each would have: the present one if nothing changes, else the next."""
+    from airside.events import redaction
+
     with options.connect() as client:
         present = {item["name"]: item for item in client.get("/api/automations")["items"]}
     return {
-        each.name: present[each.name]["revision"] + (present[each.name]["document"] != each.to_document())
+        each.name: present[each.name]["revision"]
+        + (present[each.name]["document"] != redaction.document(each.to_document()))
         for each in automations
         if each.name in present
     }

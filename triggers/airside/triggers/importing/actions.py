@@ -35,7 +35,7 @@ def stand_in(name: str) -> dict[str, Any]:
 
 
 def _notification(action: dict[str, Any], say: Say) -> dict[str, Any]:
-    variable = f"PREFECT_BLOCK_{_plain(action.get('block_document_id'))}"
+    variable = f"AIRSIDE_NOTIFY_PREFECT_BLOCK_{_plain(action.get('block_document_id'))}"
     title = _text(action.get("subject") or "Prefect automation notification", say)
     found = {"to": f"env:{variable}", "title": re.sub(r"\s+", " ", title).strip()[:_LONGEST_TITLE] or "notification"}
     if action.get("body"):

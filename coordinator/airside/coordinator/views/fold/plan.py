@@ -13,7 +13,7 @@ from airside.coordinator import ids
 from airside.coordinator.views.fold import dead_letters, own
 from airside.coordinator.views.fold.base import Entry
 from airside.coordinator.views.fold.dead_letters import DeadLetter
-from airside.events import LogDamaged, Record, model, subjects, vocabulary
+from airside.events import LogDamaged, Record, model, redaction, subjects, vocabulary
 from airside.events.log import Batch
 from airside.events.wire import Micros
 
@@ -98,7 +98,8 @@ _is_workspace = lru_cache(1_024)(model.is_workspace)
 
 
 def _unread(record: Record) -> Entry | None:
-    """Give the entry as it is before its payload is looked at; None for a tick."""
+    """Give the entry as it is before its payload is looked at, without what nobody may read; None for a tick."""
+    record = redaction.record(record)
     event, by_plane = record.event, subjects.is_own(record.subject)
     if by_plane and event.type == vocabulary.CLOCK_TICKED:
         return None
