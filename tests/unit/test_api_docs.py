@@ -75,5 +75,5 @@ async def test_the_nats_channels_are_described_and_name_no_server_of_ours(api: h
     document = answer.json()
     assert document["asyncapi"] == "3.0.0"
     addresses = {channel["address"].partition(".")[0] for channel in document["channels"].values()}
-    assert addresses == {"ev", "ctl", "fire", "act", "dead"}
+    assert addresses == {"airside", "ev", "ctl", "fire", "act", "dead"}
     assert "airside:" not in answer.text

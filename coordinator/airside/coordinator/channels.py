@@ -35,6 +35,16 @@ _CHANNELS: Final[tuple[tuple[str, str, str, type[BaseModel]], ...]] = (
         Event,
     ),
     (
+        "ingest",
+        "airside.in.{workspace}",
+        (
+            "Requests with events to be put on the log: one, a JSON list, or CloudEvents (structured, binary, batch),"
+            " answered as POST /api/events is, once they are on disk. Not a stream: it is the door for programs that"
+            " speak NATS."
+        ),
+        Event,
+    ),
+    (
         "control",
         "ctl.{workspace}.{resource}.{type}",
         "What only the plane writes, on stream EVENTS: changes of automations, ticks of the log's clock.",

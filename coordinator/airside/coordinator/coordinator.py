@@ -13,6 +13,7 @@ from airside.coordinator.actions import ActionRunner
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.broker_watch import BrokerWatch
+from airside.coordinator.doors import NatsDoor
 from airside.coordinator.engine import EngineRunner
 from airside.coordinator.engine.queries import TIMEOUT_SECONDS, Answer, QueryAsker, Question, questions_of
 from airside.coordinator.engine.snapshots import Snapshots
@@ -212,6 +213,9 @@ class Coordinator:
         await self.actions.start()
         self._stops.append(self.broker.stop)
         self._stops.append(self.actions.stop)
+        door = NatsDoor(self.broker, self)
+        await door.start()
+        self._stops.append(door.stop)
 
     async def _connect(self, url: str, name: str, client: type[Client] = Client) -> Client:
         connection = await connect(url, name=f"airside-{name}", client=client)

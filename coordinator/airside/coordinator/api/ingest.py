@@ -2,21 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 from fastapi import Request
 from fastapi.responses import Response
 
-from airside.coordinator.api import bodies, documents, examples, problems
-from airside.coordinator.api.intake import CHUNK_BYTES, Intake, Malformed, TooLarge, decode, read_lines, take, why
-from airside.coordinator.api.lists import is_list, read_list, read_one
+from airside.coordinator.api import bodies, documents, examples, forms
+from airside.coordinator.api.intake import CHUNK_BYTES, Intake, read_lines, take
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.events import cloudevents
-from airside.events.exceptions import InvalidEvent
-from airside.events.limits import Limits
-from airside.events.wire import WireEvent
 
 routes = router("events")
 
@@ -24,7 +19,6 @@ ACCEPTED_TYPES: Final = (
     "application/json, application/x-ndjson, application/cloudevents+json or application/cloudevents-batch+json"
 )
 _JSON: Final = "application/json"
-_BATCH: Final = "application/cloudevents-batch+json"
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
 _ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")
 
@@ -50,13 +44,13 @@ async def post_events(request: Request) -> Response:
     intake = Intake(plane, principal_of(request).workspace)
     kind, _ = bodies.media_type(request)
     stream = bodies.pieces(request, plane.http)
-    if kind == _BATCH:
-        events = await _batch(intake, await bodies.join(stream))
+    if kind == forms.BATCH:
+        events = await forms.read_batch(intake, await bodies.join(stream))
     elif cloudevents.is_cloudevent(request.headers):
-        events = _cloudevents(intake, plane.limits, request.headers, await bodies.join(stream))
+        events = forms.read_cloudevent(intake, request.headers, await bodies.join(stream))
     elif kind == _JSON:
         bodies.check_charset(request, ACCEPTED_TYPES)
-        events = await _json(intake, await bodies.join(stream))
+        events = await forms.read_json(intake, await bodies.join(stream))
     elif kind in _LINES:
         bodies.check_charset(request, ACCEPTED_TYPES)
         stream = bodies.pieces(request, plane.http, max_held=2 * CHUNK_BYTES)
@@ -79,34 +73,3 @@ async def webhook_handshake(request: Request) -> Response:
 def accepted(result: Mapping[str, int | None], status: int = 202) -> Response:
     """Answer that events are on disk."""
     return Response(orjson.dumps(result), status_code=status, media_type=_JSON)
-
-
-async def _json(intake: Intake, body: bytes) -> list[WireEvent]:
-    now = datetime.now(UTC)
-    return await (read_list if is_list(body) else read_one)(intake, body, lambda part: [intake.parse(part, now)])
-
-
-async def _batch(intake: Intake, body: bytes) -> list[WireEvent]:
-    now = datetime.now(UTC)
-
-    def read(part: bytes) -> list[WireEvent]:
-        data = decode(part, intake.limits.max_event_bytes)
-        return [intake.own(cloudevents.from_cloudevent(data, intake.limits, now=now))]
-
-    return await read_list(intake, body, read)
-
-
-def _cloudevents(intake: Intake, limits: Limits, headers: Mapping[str, str], body: bytes) -> list[WireEvent]:
-    try:
-        return [intake.own(event) for event in cloudevents.parse_http(headers, body, limits)]
-    except InvalidEvent as error:
-        fields = {entry.field for entry in error.problems}
-        if "content-type" in fields:
-            problem = problems.ApiProblem(415, "unsupported-media-type", str(error), problems=error.problems)
-        elif len(body) > limits.max_event_bytes:
-            problem = why(TooLarge(error.problems))
-        elif fields == {""} and bodies.malformed(body):
-            problem = why(Malformed(error.problems))
-        else:
-            problem = why(error)
-        raise intake.refused(problem, 1) from error

@@ -175,8 +175,9 @@ def _make() -> Emitter | None:
 
 def use(emitter: Emitter | None) -> None:
     """Make this the emitter of the process, in place of the one before, which is closed; None: as the settings say."""
-    global _process, _url_of_none
-    before, _process, _url_of_none = _process, emitter, ""
+    global _process, _nothing_at
+    with _making:
+        before, _process, _nothing_at = _process, emitter, None
     if before is not None and before is not emitter:
         before.close()
 

@@ -3,11 +3,12 @@
 import asyncio
 import encodings.idna  # noqa: F401 - else the first look-up imports it, perhaps in the middle of a fork
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from nats.aio.client import Client
-from nats.errors import Error, NoRespondersError
+from nats.errors import Error, NoRespondersError, NoServersError
 from nats.errors import TimeoutError as NatsTimeout
 
 from airside.sdk.emitting.http import read_answer
@@ -27,8 +28,9 @@ class NatsTransport:
         self._servers = [_nats_url(part) for part in settings.url.split(",")]
         self._token = settings.token
         self._subject = f"{SUBJECT}.{settings.workspace}"
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=_Loop)
         self._client: Client | None = None
+        self._trouble: Exception | None = None
 
     def send(self, lines: Sequence[bytes]) -> Outcome:
         """Send events as one list. Never raises."""
@@ -39,7 +41,7 @@ class NatsTransport:
         except (NatsTimeout, TimeoutError):
             outcome = Away("it does not answer in time")
         except Exception as error:  # noqa: BLE001 - whatever fails here must not end the thread
-            outcome = Away(f"the connection failed: {type(error).__name__}")
+            outcome = Away(f"the connection failed: {type(error).__name__}: {error}"[:300])
         self.rest()
         return outcome
 
@@ -72,21 +74,28 @@ class NatsTransport:
     async def _connect(self) -> Client:
         client = Client()
         options: dict[str, Any] = {"token": self._token} if self._token else {}
+        options |= {"name": "airside-sdk", "error_cb": self._note, "connect_timeout": 1, "allow_reconnect": False}
+        options |= {"reconnect_time_wait": 0, "max_reconnect_attempts": 1}  # also those of the first connection
         try:
-            await asyncio.wait_for(
-                client.connect(
-                    self._servers, name="airside-sdk", allow_reconnect=False, error_cb=_say_nothing, **options
-                ),
-                CONNECT_SECONDS,
-            )
+            await asyncio.wait_for(client.connect(self._servers, **options), CONNECT_SECONDS)
+        except NoServersError as error:
+            await client.close()
+            raise self._trouble or error from error
         except (TimeoutError, OSError, Error):
             await client.close()
             raise
         return client
 
+    async def _note(self, error: Exception) -> None:
+        """Keep what failed, away from the user's log, where nats-py would write it."""
+        self._trouble = error
 
-async def _say_nothing(error: Exception) -> None:
-    """Keep nats-py from writing to the user's log: what fails is told by `send`."""
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that looks names up in its own thread: at the end of a program there are no others to be had."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        return socket.getaddrinfo(host, port, **options)
 
 
 def _nats_url(url: str) -> str:
