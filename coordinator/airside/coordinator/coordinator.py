@@ -99,7 +99,7 @@ class Coordinator:
         )
         self._stops.append(self.projector.close)
         self._rebuilder = Rebuilder(self.log, self.queries, self._pause_projector, self._run_projector)
-        self.gateway = Gateway(self.log, self.queries)
+        self.gateway = Gateway(self.log, self.queries, self.settings.names)
         self.gateway.start()
         self._stops.append(self.gateway.stop)
         self.automations = AutomationStore(self.log, self.projector.settled)

@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 from airside.coordinator import ids
 from airside.coordinator.id_coverage import IdCoverage, IdsNotKnownYet, is_young
+from airside.events import aliases
+from airside.events.aliases import Aliases
 from airside.events.exceptions import LogError, LogFull, LogRefused, LogUnavailable
 from airside.events.log import Appended, Log, writer
 from airside.events.wire import MAX_BYTES, WireEvent
@@ -66,8 +68,9 @@ class _Away(LogUnavailable):
 class Gateway:
     """Appends what people post. Use from one event loop; `start` before, `stop` after."""
 
-    def __init__(self, log: Log, known: KnownIds) -> None:
+    def __init__(self, log: Log, known: KnownIds, names: Aliases = aliases.NONE) -> None:
         self._log = log
+        self._names = names
         self._known = known
         self.coverage = IdCoverage(log.head, known)
         self._waiting: list[_Post] = []
@@ -95,6 +98,7 @@ class Gateway:
     async def submit(self, events: Sequence[WireEvent]) -> Appended:
         """Return once the events are on disk. Raises LogUnavailable or IdsNotKnownYet (send all again), LogFull, LogRefused."""
         total = Appended(0, 0)
+        events = self._names.apply(events)
         for start in range(0, len(events), writer.MAX_BATCH):
             total = await self._submit(events[start : start + writer.MAX_BATCH], total)
         return total

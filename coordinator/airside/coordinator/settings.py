@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -12,6 +12,7 @@ from pydantic_settings import (
 )
 
 from airside.coordinator.api.gate import is_local_host
+from airside.events.aliases import Aliases
 from airside.sdk.settings import find_file
 
 
@@ -32,6 +33,18 @@ class ServerSettings(BaseSettings):
     max_log_bytes: int = Field(-1, ge=-1, description="size at which the log refuses events; -1: none")
     tls_cert: Path | None = Field(None, description="certificate file (PEM); wanted off loopback")
     tls_key: Path | None = Field(None, description="its key file (PEM)")
+    aliases: dict[str, str] = Field({}, description="other names of resources: see `airside.events.aliases`")
+
+    @field_validator("aliases")
+    @classmethod
+    def _usable(cls, value: dict[str, str]) -> dict[str, str]:
+        Aliases(value)
+        return value
+
+    @property
+    def names(self) -> Aliases:
+        """The aliases, ready to be looked up."""
+        return Aliases(self.aliases)
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> "ServerSettings":
