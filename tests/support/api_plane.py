@@ -251,6 +251,7 @@ class MemoryPlane:
         self.hooks = MemoryHooks()
         self.metrics = Metrics()
         self.reasons: list[str] = []
+        self.held: dict[str, dict[str, dict[str, int]]] = {}
         self.rebuilt: Rebuild | None = None
 
     async def run_read(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -269,6 +270,9 @@ class MemoryPlane:
             engine_now=START,
             counts={"events": last},
         )
+
+    def held_back(self, workspace: str) -> dict[str, dict[str, int]]:
+        return self.held.get(workspace, {})
 
     def not_ready(self) -> list[str]:
         return self.reasons

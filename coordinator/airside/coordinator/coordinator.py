@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
@@ -37,6 +37,7 @@ from airside.triggers.kinds.query import MAX_ROWS
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_HELD_BACK: Final = ("keys_refused", "keys_dropped", "loops_stopped")
 _log = logging.getLogger("airside")
 
 
@@ -145,6 +146,8 @@ class Coordinator:
             reasons.append(self.engine.write_trouble)
         if not self.projector.caught_up.is_set():
             reasons.append(f"the views are being read in (position {self.projector.views.position:,})")
+        if lacking := self.gateway.coverage.look():
+            reasons.append(lacking)
         if not self.engine.caught_up.is_set():
             reasons.append(f"the trigger engine is reading the log (position {self.engine.position:,})")
         return reasons
@@ -168,7 +171,18 @@ class Coordinator:
             next_deadline=self.engine.next_deadline,
             counts={"automations": len(self.engine.engine.automations)},
             damage=self.parts.damage,
+            engine_trouble=self.engine.save_trouble,
+            held_back={what: sum(getattr(self.engine.engine, what).values()) for what in _HELD_BACK},
         )
+
+    def held_back(self, workspace: str) -> Mapping[str, Mapping[str, int]]:
+        """Give `keys_refused`, `keys_dropped` and `loops_stopped` of the automations that have any, by name."""
+        found: dict[str, dict[str, int]] = {}
+        for what in _HELD_BACK:
+            for (owner, name), count in getattr(self.engine.engine, what).items():
+                if owner == workspace:
+                    found.setdefault(name, {})[what] = count
+        return found
 
     async def run_read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one of `views.reads` in a thread, on a cursor of its own."""

@@ -45,6 +45,21 @@ class Metrics:
         self.actions = Counter(
             "airside_actions", "Actions this coordinator ran", ["kind", "outcome"], registry=registry
         )
+        self.keys_refused = Gauge(
+            "airside_engine_keys_refused",
+            "Events not counted because a running rule had too many keys",
+            registry=registry,
+        )
+        self.keys_dropped = Gauge(
+            "airside_engine_keys_dropped",
+            "Keys that running rules forgot to make room for others",
+            registry=registry,
+        )
+        self.loops_stopped = Gauge(
+            "airside_engine_loops_stopped",
+            "Firings held back because running rules set each other off without end",
+            registry=registry,
+        )
         self.streams = Gauge("airside_streams_open", "Open event streams", registry=registry)
         self.log_last = Gauge("airside_log_last_position", "Position of the log's last entry", registry=registry)
         self.log_bytes = Gauge("airside_log_bytes", "Size of the log on disk", registry=registry)

@@ -114,7 +114,11 @@ class Executor:
     async def _cut(self, action: Action, depth: int) -> None:
         """End a chain of firings: the first one too many is recorded, what that may set off is passed over."""
         most = self._tools.settings.max_depth
-        words = f"a loop was cut: {most} firings already followed from one another; see `causes`"
+        words = (
+            f"a loop was cut: {most} firings already followed from one another, see `causes`; narrow the trigger"
+            " that an action sets off again"
+        )
+        self._on_outcome(action.kind if action.kind in self._kinds else "unknown", "cut")
         if depth == most + 1:
             await self._ledger.failed(action, 0, words)
         self._note(logging.ERROR, "failed", action, 0, words)

@@ -40,7 +40,8 @@ class ActionRunner:
     """Carries out the actions of firings, on any number of coordinators at once.
 
     `broker` is connected here, but only our own subscriber on it is started and stopped; `log` is any connection to the
-    same server. `on_outcome(kind, outcome)` hears of each attempt: succeeded, failed or retried.
+    same server. `on_outcome(kind, outcome)` hears of each attempt: succeeded, failed or retried;
+    and of what was `cut` because firings set each other off without end.
     Raises InvalidAllowList for settings that cannot be read.
     """
 

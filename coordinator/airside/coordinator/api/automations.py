@@ -1,6 +1,6 @@
 """Automations: applying files of them, looking at them, switching them on and off."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any, Final
 
 import orjson
@@ -39,8 +39,10 @@ class ApplyQuery(BaseModel):
 async def list_automations(request: Request) -> Response:
     """Give all automations with their newest revision and when each last fired."""
     plane = plane_of(request)
-    items = await plane.run_read(reads.list_automations, principal_of(request).workspace)
-    return answer({"items": items, "next": None})
+    workspace = principal_of(request).workspace
+    items = await plane.run_read(reads.list_automations, workspace)
+    held = plane.held_back(workspace)
+    return answer({"items": [{**item, **_held_back(held, item["name"])} for item in items], "next": None})
 
 
 @routes.post(
@@ -67,8 +69,13 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
     "/api/automations/{name}", summary="Show an automation", responses=documents.answers(404, good=examples.AUTOMATION)
 )
 async def show_automation(request: Request, name: str) -> Response:
-    """Give an automation as it stands: its document, revision, state, and when it last fired."""
-    return answer(await _existing(request, name))
+    """Give an automation as it stands: its document, revision, state, and when it last fired.
+
+    `keys_refused` are events that did not count because there were too many keys, `keys_dropped` keys that were
+    forgotten to make room, `loops_stopped` firings held back because rules set each other off; since it was enabled.
+    """
+    held = plane_of(request).held_back(principal_of(request).workspace)
+    return answer({**await _existing(request, name), **_held_back(held, name)})
 
 
 @routes.post(
@@ -164,6 +171,10 @@ async def _existing(request: Request, name: str) -> dict[str, Any]:
     if found is None or found["deleted"]:
         raise _unknown(name)
     return found
+
+
+def _held_back(held: Mapping[str, Mapping[str, int]], name: str) -> dict[str, int]:
+    return {"keys_refused": 0, "keys_dropped": 0, "loops_stopped": 0, **held.get(name, {})}
 
 
 async def _or_404(change: Awaitable[object], name: str) -> None:

@@ -98,6 +98,9 @@ AUTOMATION: Final[dict[str, Any]] = {
     "last_triggered": "2026-11-22T14:02:00Z",
     "firings": 2,
     "deleted": False,
+    "keys_refused": 0,
+    "keys_dropped": 0,
+    "loops_stopped": 0,
 }
 CHANGES: Final[dict[str, Any]] = {
     "items": [{"name": "sales-by-nine", "revision": 3, "change": "updated"}],
@@ -151,6 +154,13 @@ STATUS: Final[dict[str, Any]] = {
     "counts": {"automations": 4, "events": 1380, "dead_letters": 0, "firings": 30, "failed_actions_24h": 0},
     "streams": 1,
     "damage": None,
+    "warnings": [
+        {
+            "about": "actions",
+            "says": "3 actions failed in the last 24 hours: 2 of sales-by-nine, 1 of orders-fresh",
+            "todo": "airside automations firings sales-by-nine, then explain",
+        }
+    ],
 }
 DEAD_LETTER: Final[dict[str, Any]] = {
     "position": 977,

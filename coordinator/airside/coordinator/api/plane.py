@@ -102,6 +102,9 @@ class Status:
     next_deadline: Micros | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     damage: str | None = None
+    #: Why the engine's state cannot be saved at the moment, and what its running rules hold back, in all workspaces.
+    engine_trouble: str | None = None
+    held_back: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,10 @@ class Plane(Protocol):
 
     def not_ready(self) -> list[str]:
         """Give the reasons why the plane is not ready; none when it is."""
+        ...
+
+    def held_back(self, workspace: str) -> Mapping[str, Mapping[str, int]]:
+        """Give `keys_refused`, `keys_dropped` and `loops_stopped` of the automations that have any, by name."""
         ...
 
     async def rebuild_views(self) -> Rebuild:

@@ -1,14 +1,15 @@
 """How the plane is: health, readiness, metrics, status."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from airside.coordinator import metrics
-from airside.coordinator.api import documents, examples
+from airside.coordinator.api import documents, examples, warnings
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane, Status
 from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem
@@ -16,6 +17,8 @@ from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.views import reads
 from airside.coordinator.views.exceptions import ViewsError
 from airside.coordinator.views.reads.pages import iso
+
+T = TypeVar("T")
 
 routes = router("system")
 
@@ -61,11 +64,13 @@ async def status(request: Request) -> Response:
 
     The engine's `now` is the log's clock, `next_deadline` the earliest moment at which something may fire by itself.
     `counts` are those of the caller's workspace; `failed_actions_24h` failed for good in the last 24 hours. While the
-    views are being replaced only the automations are counted.
+    views are being replaced only the automations are counted. `warnings` say what a person should look at, and how.
     """
     plane = plane_of(request)
     at = await plane.status()
-    counted = await _counted(plane, principal_of(request).workspace)
+    workspace = principal_of(request).workspace
+    counted = await _counted(plane, workspace)
+    failed: list[tuple[str, int]] = await _read(plane, reads.failed_by_automation, workspace, default=[])
     return answer(
         {
             "version": at.version,
@@ -89,18 +94,26 @@ async def status(request: Request) -> Response:
             "counts": {**at.counts, **counted},
             "streams": plane.feed.watchers,
             "damage": at.damage,
+            "warnings": warnings.found(at, counted, failed, plane.held_back(workspace)),
         }
     )
 
 
 async def _counted(plane: Plane, workspace: str) -> dict[str, int]:
-    try:
-        async with asyncio.timeout(_COUNT_SECONDS):
-            found = await plane.run_read(reads.counts, workspace, datetime.now(UTC) - _RECENT)
-    except (TimeoutError, ViewsError):
+    found: dict[str, int] = await _read(plane, reads.counts, workspace, default={})
+    if not found:
         return {}
     failed = found.pop("failed_actions")
     return {**found, "failed_actions_24h": failed}
+
+
+async def _read(plane: Plane, function: Callable[[Any, str, datetime], T], workspace: str, *, default: T) -> T:
+    """Read about the last hours; views that are being replaced have nothing to say."""
+    try:
+        async with asyncio.timeout(_COUNT_SECONDS):
+            return await plane.run_read(function, workspace, datetime.now(UTC) - _RECENT)
+    except (TimeoutError, ViewsError):
+        return default
 
 
 def _set_gauges(plane: Plane, at: Status) -> None:
@@ -112,6 +125,9 @@ def _set_gauges(plane: Plane, at: Status) -> None:
     gauges.engine_lag.set(_lag(at, at.engine_position))
     gauges.engine_now.set((at.engine_now or 0) / 1e6)
     gauges.engine_next_deadline.set((at.next_deadline or 0) / 1e6)
+    gauges.keys_refused.set(at.held_back.get("keys_refused", 0))
+    gauges.keys_dropped.set(at.held_back.get("keys_dropped", 0))
+    gauges.loops_stopped.set(at.held_back.get("loops_stopped", 0))
     gauges.ready.set(0 if plane.not_ready() else 1)
 
 

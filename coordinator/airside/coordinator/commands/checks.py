@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -136,6 +136,12 @@ def _server(client: Client) -> Iterator[Check]:
     yield _readiness(at)
     for name in ("views", "engine"):
         yield _lag(name, at[name])
+    yield from of_warnings(at.get("warnings", ()))
+
+
+def of_warnings(warnings: Iterable[dict[str, str]]) -> list[Check]:
+    """Show what the server itself says that a person should look at."""
+    return [Check(each["about"], "warn", each["says"], each["todo"]) for each in warnings]
 
 
 def _clock(there: datetime | None) -> Check:

@@ -22,6 +22,8 @@ def status(utc: Utc = False, as_json: AsJson = False) -> None:
         output.note(f"the log is damaged: {at['damage']}")
     elif not at["ready"]:
         output.note(f"not ready: {'; '.join(at['not_ready'])}")
+    for warning in at.get("warnings", ()):
+        output.note(f"{warning['says']}: {warning['todo']}")
     if at["damage"] or not at["ready"]:
         raise typer.Exit(FAILED)
 

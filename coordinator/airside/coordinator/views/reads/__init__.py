@@ -12,7 +12,7 @@ from airside.coordinator.views.reads.automations import (
     list_automations,
     list_firings,
 )
-from airside.coordinator.views.reads.counts import counts
+from airside.coordinator.views.reads.counts import counts, failed_by_automation
 from airside.coordinator.views.reads.dead_letters import list_dead_letters
 from airside.coordinator.views.reads.events import count_events, get_event, list_events
 from airside.coordinator.views.reads.filters import EventFilter
@@ -26,6 +26,7 @@ __all__ = [
     "count_events",
     "counts",
     "edges",
+    "failed_by_automation",
     "get_automation",
     "get_event",
     "get_firing",
