@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 
-from airside.coordinator.commands import checks
 from airside.coordinator.coordinator import Coordinator
 
 Plane = tuple[Coordinator, httpx.AsyncClient]
@@ -76,8 +75,3 @@ async def test_a_loop_of_automations_is_cut_and_told(plane: Plane) -> None:
     explained = (await client.get(f"/api/firings/{last['id']}")).json()
     assert "a loop was cut" in str(explained["results"])
     assert 'airside_actions_total{kind="emit",outcome="cut"} 1.0' in (await client.get("/metrics")).text
-
-
-def test_doctor_tells_each_warning_of_the_server() -> None:
-    warning = {"about": "actions", "says": "2 actions failed", "todo": "look"}
-    assert checks.of_warnings([warning]) == [checks.Check("actions", "warn", "2 actions failed", "look")]
