@@ -24,9 +24,11 @@ class Up:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     port: int = 0
+    #: What runs the command, as a shell that sets a limit first.
+    through: tuple[str, ...] = ()
 
     def start(self) -> "Up":
-        command = [AIRSIDE, "up", "--home", str(self.home), "--port", str(self.port)]
+        command = [*self.through, AIRSIDE, "up", "--home", str(self.home), "--port", str(self.port)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ from typing import Final
 import uvicorn
 
 from airside.coordinator.api import create_app
+from airside.coordinator.connections import MAX_HEADER_BYTES, Connections, spare_descriptors
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.settings import ServerSettings
 from airside.events.exceptions import AirsideError
@@ -66,6 +67,8 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         listener.close()
         raise
     coordinator.home.note(url=url)
+    most = min(coordinator.http.max_connections, spare_descriptors())
+    bounds = Connections(most, coordinator.http.header_seconds)
     config = uvicorn.Config(
         create_app(coordinator),
         lifespan="off",
@@ -74,7 +77,8 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        h11_max_incomplete_event_size=65_536,
+        http=bounds.protocol(),
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

@@ -15,6 +15,10 @@ class HttpSettings(BaseSettings):
     max_document_bytes: int = Field(2**20, ge=2**10, description="a body that is no event: automations, a query")
     max_hook_bytes: int = Field(2 * 2**20, ge=2**10, description="one delivery to a hook, after decompression")
     body_pause_seconds: float = Field(60.0, gt=0, description="how long a body may stop coming")
+    header_seconds: float = Field(10.0, gt=0, description="how long a connection may take to ask for something")
+    max_connections: int = Field(
+        4_096, ge=16, description="open connections; fewer where the process may have few file descriptors"
+    )
     max_streams: int = Field(500, ge=1, description="open event streams")
     stream_comment_seconds: float = Field(15.0, gt=0, description="silence after which a stream says it is alive")
     stream_recheck_seconds: float = Field(60.0, gt=0, description="how often an open stream's token is checked again")
