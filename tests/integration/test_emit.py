@@ -1,6 +1,7 @@
 """`emit` against a real server: what arrives, in which order, and what a job notices of it."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,3 +277,13 @@ def test_a_full_spool_keeps_the_oldest(tmp_path: Path) -> None:
     assert 50 < len(kept) < 200
     assert err.count("cannot be kept on disk") == 1
     assert "events are lost" in err
+
+
+def test_what_the_page_shows_works(up: Up, tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "emit.md"
+    (shown,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    out, err = run(shown + "\nprint(emit_stats()['emitted'])", tmp_path, up.url, AIRSIDE_STRICT="1")
+    assert (out, err) == ("3\n", "")
+    up.until(lambda client: len(events(client, resource="s3://lake/raw/1.csv")) == 1)
+    with up.client() as client:
+        assert events(client, resource="job://loader")[0]["type"] == "resource.heartbeat"

@@ -37,7 +37,7 @@ class ClientSettings(BaseSettings):
     @classmethod
     def _url(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError("must begin with http:// or https:// (nats:// is for `emit` alone)")
         return value.rstrip("/")
 
     @field_validator("home")
