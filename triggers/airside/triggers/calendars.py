@@ -41,7 +41,7 @@ def _time(text: str) -> str:
 
 def _cron(text: str) -> str:
     if len(text.split()) != 5:
-        raise ValueError("must have five fields: minute hour day-of-month month day-of-week")
+        raise ValueError('must have five fields: minute hour day-of-month month day-of-week, as "0 9 * * mon-fri"')
     try:
         next(CronSim(text, datetime(2024, 1, 1)))  # noqa: DTZ001  # a wall-clock time, without zone on purpose
     except CronSimError as error:

@@ -40,6 +40,8 @@ def _exactly(value: Any) -> int:
             raise ValueError("must be at most 400 days")
         return round(value * SECOND)
     text = value.strip()
+    if text.startswith("-") and _TEXT.fullmatch(text[1:]):
+        raise ValueError("must be longer than nothing")
     if _TEXT.fullmatch(text):
         parts = _PART.findall(text)
         if len({unit for _, unit in parts}) < len(parts):

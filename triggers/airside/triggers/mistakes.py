@@ -57,7 +57,7 @@ def _message(entry: Any) -> str:
     context = entry.get("ctx", {})
     kind = entry["type"]
     if kind in _WORDS:
-        return _WORDS[kind]
+        return f"{_WORDS[kind]}{_hint(entry)}"
     if kind == "literal_error":
         known = context["expected"].replace("'", "").replace(" or ", ", ")
         return f"must be one of {known}{did_you_mean(entry['input'], known.split(', '))}"
@@ -73,6 +73,16 @@ def _message(entry: Any) -> str:
         bound = context.get("ge", context.get("le"))
         return f"must be at {'least' if 'ge' in context else 'most'} {bound:,}"
     return str(entry["msg"]).removeprefix("Value error, ")
+
+
+def _hint(entry: Any) -> str:
+    """Say how it would be written right, where that is plain."""
+    written, where = entry["input"], entry["loc"][-1:]
+    if where == ("where",):
+        return ', here JSONPaths and what must hold of them, as {"$.rows": {gt: 0}}'
+    if entry["type"] == "int_type" and isinstance(written, str) and written.strip().isdigit():
+        return f"; write {written.strip()} without quotes"
+    return ""
 
 
 def _unknown_key(key: str, location: tuple[str | int, ...]) -> str:

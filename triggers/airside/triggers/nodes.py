@@ -14,6 +14,7 @@ from airside.triggers.exceptions import Problem
 
 MAX_BYTES: Final = 1_048_576  # of one file
 MAX_DEPTH: Final = 64
+_MAX_SHOWN: Final = 120  # characters of a path
 MAX_NODES: Final = 200_000  # values and keys in one file
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -84,7 +85,7 @@ def show_path(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN // 2]}…{text[-_MAX_SHOWN // 2 :]}"
 
 
 class _Reader:

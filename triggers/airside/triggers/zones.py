@@ -30,7 +30,9 @@ def names() -> frozenset[str]:
 def zone(name: str) -> ZoneInfo:
     """Load a zone. Raises ValueError for a name that is none."""
     if name not in names():
-        raise ValueError(f"no time zone is called {name!r}; use a name such as Europe/Amsterdam or UTC")
+        meant = next((known for known in names() if known.lower() == name.lower()), None)
+        hint = f"did you mean {meant}?" if meant else "use a name such as Europe/Amsterdam or UTC"
+        raise ValueError(f"no time zone is called {name[:80]!r}; {hint}")
     *folders, file = name.split("/")
     with resources.files("tzdata.zoneinfo").joinpath(*folders, file).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)

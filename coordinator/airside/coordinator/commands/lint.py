@@ -26,14 +26,14 @@ def lint(
     from airside.coordinator import linting
 
     findings: list[linting.Finding] = []
-    unread = False
+    unread = 0
     for file in files:
         try:
             text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             output.note(f"error: cannot read {file}: {reason}")
-            unread = True
+            unread += 1
             continue
         findings += sorted(linting.findings(file, text) + (_never_seen(file, text) if online else []))
     if as_json:
@@ -43,7 +43,8 @@ def lint(
             output.line(output.plain(str(finding)))
     errors = sum(finding.level == "error" for finding in findings)
     warnings = len(findings) - errors
-    output.note(_summary(len(files), errors, warnings))
+    if unread < len(files):
+        output.note(_summary(len(files) - unread, errors, warnings))
     if not linting.knows_actions():
         output.note("the texts of actions were not checked: pip install 'airside[server]'")
     if unread:
