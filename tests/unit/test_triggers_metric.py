@@ -136,6 +136,19 @@ def test_how_long_a_run_took_comes_from_its_start_or_its_payload():
     assert longer.clause["value"] == 3.5
 
 
+def test_runs_of_one_job_that_overlap_are_told_apart():
+    def run(number):
+        return [{"id": f"run://openlineage/{number}", "role": "run"}]
+
+    line = of(metric="max", of={"type": "openlineage.run.complete"}, value="duration", above="5s", over="1m")
+    assert line.event(0, "openlineage.run.start", "job://n/j", related=run(1)) == []
+    assert line.event(3, "openlineage.run.start", "job://n/j", related=run(2)) == []
+    line.reload()
+    assert line.event(5, "openlineage.run.complete", "job://n/j", related=run(2)) == []
+    (firing,) = line.event(6, "openlineage.run.complete", "job://n/j", related=run(1))
+    assert firing.clause["value"] == 6
+
+
 def test_a_repeat_is_no_second_sample():
     line = of(above=1)
     assert [line.event(1, "a", id="same") for _ in range(3)] == [[], [], []]
