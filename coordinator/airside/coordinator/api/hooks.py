@@ -142,7 +142,9 @@ async def deliver(request: Request, slug: str) -> Response:
             plane.hooks.count(hook, Counts(refused=1))
             _report(hook, str(error))
         headers = {"WWW-Authenticate": 'Signature realm="airside"'}
-        raise ApiProblem(401, "bad-signature", f"The delivery is refused: {error}.", headers=headers) from error
+        end = "" if str(error).endswith("?") else "."
+        detail = f"The delivery is refused: {error}{end}"
+        raise ApiProblem(401, "bad-signature", detail, headers=headers) from error
     if hook is None or outcome is None:
         plane.metrics.hook_deliveries.labels("unknown").inc()
         raise not_found("There is no such hook.")
