@@ -8,10 +8,11 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from airside.coordinator.api.gate import is_local_host
+from airside.coordinator.outbound import OutboundSettings
+from airside.coordinator.settings_file import CLIENT_KEYS, SettingsFile
 from airside.events.aliases import Aliases
 from airside.sdk.settings import find_file
 
@@ -72,4 +73,5 @@ class ServerSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Look at what was given, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())
+        others = CLIENT_KEYS | OutboundSettings.model_fields.keys()
+        return init_settings, env_settings, SettingsFile(settings_cls, find_file(), others)

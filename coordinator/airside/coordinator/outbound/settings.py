@@ -8,11 +8,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from airside.sdk.project import find_file
+
 
 class OutboundSettings(BaseSettings):
     """Which targets may be asked, and how long and how much they may answer."""
 
-    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore", toml_file="airside.toml")
+    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore")
 
     allow_private: str = Field(
         "", description="hosts (`*.corp.example`), addresses and networks that may be asked although they are private"
@@ -35,4 +37,4 @@ class OutboundSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Look at what was given, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())
