@@ -9,7 +9,7 @@ from airside.coordinator import linting
 from airside.coordinator.contradictions import contradictions
 from airside.triggers.filters import Filter
 
-ACTIONS = "\n  actions: [{emit: {type: a.b, resource: x}}]\n"
+ACTIONS = "\n  actions: [{emit: {type: told.others, resource: x}}]\n"
 
 
 def warned(*triggers: str) -> list[str]:
@@ -119,3 +119,54 @@ def test_online_needs_a_server(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
     file.write_text(f"- name: x\n  trigger: {{absence: {{type: a.b}}, every: 1h}}{ACTIONS}")
     assert airside("automations", "lint", str(file)).code == 0
     assert airside("automations", "lint", str(file), "--online").code == 2
+
+
+def own(trigger: str, *emits: str) -> list[str]:
+    actions = "".join(f"    - emit: {emit}\n" for emit in emits)
+    found = linting.findings("f", f"- name: me\n  trigger: {trigger}\n  actions:\n{actions}")
+    return [f"{finding.path} {finding.message.partition(':')[0]}" for finding in found]
+
+
+LOOP = "[0].actions[0].emit.type its event matches this automation's own trigger"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "emit"),
+    [
+        ('{match: {type: "table.*"}}', '{type: table.stale, resource: "x://1"}'),
+        (
+            '{match: {type: table.stale, resource: "x://*"}, count: 3, within: 1h}',
+            "{type: table.stale, resource: x://1}",
+        ),
+        ("{match: {type: a.b, resource: x://1}}", '{type: a.b, resource: "{{ event.resource.id }}"}'),
+        ('{match: {resource: "x://*"}}', '{type: "{{ event.type }}", resource: x://1}'),
+        ("{match: {type: a.b, where: {$.n: {gt: 1}}}}", "{type: a.b, resource: x://1, payload: {n: 2}}"),
+        ("{match: {type: a.b, where: {$.n: {gt: 1}}}}", '{type: a.b, resource: x://1, payload: {n: "{{ event.n }}"}}'),
+        ("{match: {type: a.b, source: 'airside://*'}}", "{type: a.b, resource: x://1}"),
+        ("{match: {type: a.b, resource: {labels: {t: f}}}}", "{type: a.b, resource: x://1, labels: {t: f}}"),
+        ("{metric: count, of: {type: a.b}, over: 1h, above: 3}", "{type: a.b, resource: x://1}"),
+        ("{any: [{match: {type: c.d}}, {match: {type: a.b}}]}", "{type: a.b, resource: x://1}"),
+        ("{absence: {type: c.d}, after: {type: a.b}, within: 1h}", "{type: a.b, resource: x://1}"),
+    ],
+)
+def test_an_automation_that_sets_itself_off_is_told(trigger: str, emit: str) -> None:
+    assert LOOP in own(trigger, emit), linting.findings("f", trigger)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "emit"),
+    [
+        ('{match: {type: "table.*"}}', '{type: told.others, resource: "x://1"}'),
+        ("{match: {type: a.b, resource: x://2}}", "{type: a.b, resource: x://1}"),
+        ("{match: {type: a.b, where: {$.n: {gt: 1}}}}", "{type: a.b, resource: x://1, payload: {n: 1}}"),
+        ("{match: {type: a.b, source: 'airflow://*'}}", "{type: a.b, resource: x://1}"),
+        ("{match: {type: a.b}}", '{type: "{{ event.payload.next }}.x", resource: x://1}'),
+    ],
+)
+def test_an_automation_that_does_not_is_left_alone(trigger: str, emit: str) -> None:
+    assert own(trigger, emit) == []
+
+
+def test_an_event_that_ends_the_wait_of_its_own_automation_is_told_otherwise() -> None:
+    found = own("{absence: {type: a.b}, every: 1h, armed_by: rule}", "{type: a.b, resource: x://1}")
+    assert found == ["[0].actions[0].emit.type its event counts as the one that this automation waits for"]

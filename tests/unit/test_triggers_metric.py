@@ -221,3 +221,19 @@ def test_percentiles_keep_their_order_over_many_values():
 def test_metrics_that_mean_nothing_are_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         of(**change)
+
+
+def test_an_end_says_whether_the_number_changed_or_too_few_samples_are_left():
+    line = of(metric="avg", value="$.v", above=5, min_samples=2)
+    for at in (0, 1):
+        line.event(at, "a", payload={"v": 9})
+    assert line.engine.explain_key("rule", ())["summary"].endswith("it has held since 2025-11-20T10:00:01.000000Z")
+    (end,) = line.event(10.5, "b")
+    assert end.reason == "avg of $.v of a over 10s is judged no longer: 1 of the 2 samples that are wanted are left"
+    assert end.clause["samples"] == 1
+    summary = line.engine.explain_key("rule", ())["summary"]
+    assert summary == "avg is 9 of 1 samples; fires above 5: nothing is judged below 2 samples"
+    for at in (20, 20.5):
+        line.event(at, "a", payload={"v": 9})
+    (end,) = line.event(21, "a", payload={"v": -50})
+    assert "no longer above 5" in end.reason

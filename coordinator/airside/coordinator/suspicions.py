@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 
 from airside.coordinator.contradictions import contradictions
+from airside.coordinator.self_triggering import own_matches
 from airside.triggers import walking
 from airside.triggers.filters import Filter
 from airside.triggers.kinds import TriggerSpec
@@ -33,6 +34,7 @@ def suspicions(automation: Automation, tree: Tree, place: Path) -> Iterator[tupl
         effect = "nothing can be the expected event" if inner[-1] == "absence" else "can never fire"
         for part, message in contradictions(wanted):
             yield ("trigger", *inner, *part), f"{effect}: {message}"
+    yield from own_matches(automation)
 
 
 def duplicates(automations: Sequence[Automation]) -> Iterator[tuple[Automation, Automation]]:

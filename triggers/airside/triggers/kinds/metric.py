@@ -272,7 +272,7 @@ class Metric(base.RunningTrigger[MetricSpec]):
                 end=time,
                 events=by,
                 event_count=len(by),
-                reason=self._sentence(key, value, no_longer=True),
+                reason=self._end(key, value, window),
                 clause=self._clause(value, window),
                 resolves=fired,
             )
@@ -289,12 +289,23 @@ class Metric(base.RunningTrigger[MetricSpec]):
             "samples": len(window.samples),
         }
 
-    def _sentence(self, key: Key, value: Number | None, *, no_longer: bool = False) -> str:
+    def _end(self, key: Key, value: Number | None, window: _Window) -> str:
+        """Say why it is over: the number is another one, or there are too few samples to judge it by."""
+        if window.size >= self.spec.min_samples:
+            return self._sentence(key, value, no_longer=True)
+        what, least, over = self._measured(), self.spec.min_samples, durations.show(self.spec.over)
+        left = f"{window.size} of the {least} samples that are wanted" if window.size else f"none of {least} samples"
+        text = f"{what} over {over} is judged no longer: {left} are left"
+        return f"{text} for {keys.describe(self.spec.for_each, key)}" if key else text
+
+    def _measured(self) -> str:
         spec = self.spec
         what = f"{spec.metric} of {f'{spec.value} of ' if spec.value else ''}{name_filter(spec.of)}"
-        if spec.against:
-            what += f" to {name_filter(spec.against)}"
-        text = f"{what} over {durations.show(spec.over)} is {_shown(value)}"
+        return f"{what} to {name_filter(spec.against)}" if spec.against else what
+
+    def _sentence(self, key: Key, value: Number | None, *, no_longer: bool = False) -> str:
+        spec = self.spec
+        text = f"{self._measured()} over {durations.show(spec.over)} is {_shown(value)}"
         line = f"above {_shown(spec.above)}" if spec.above is not None else f"below {_shown(spec.below)}"
         text += f", no longer {line}" if no_longer else f", {line}"
         return f"{text} for {keys.describe(spec.for_each, key)}" if key else text
@@ -308,6 +319,8 @@ class Metric(base.RunningTrigger[MetricSpec]):
         looked_at = _Window(self.spec, msgspec.structs.replace(window.kept, samples=inside, recent=[]))
         value, since = looked_at.aggregate.value(), window.kept.since
         state = f"it has held since {iso(since)}" if since is not None else "it does not hold"
+        if looked_at.size < self.spec.min_samples:
+            state = f"nothing is judged below {self.spec.min_samples} samples"
         return {
             "summary": f"{self.spec.metric} is {_shown(value)} of {len(inside)} samples; fires {line}: {state}",
             **self._clause(value, looked_at),
