@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airside.events import airflow, validation, wire
+from airside.events import airflow, datasets, masking, openlineage, validation, wire
 from airside.events.exceptions import InvalidEvent
 
 DATA = Path(__file__).parent.parent / "data" / "airflow"
@@ -212,3 +212,43 @@ def test_what_has_no_name_is_refused_by_field(facts: dict[str, Any], field: str)
     with pytest.raises(InvalidEvent) as caught:
         airflow.task_events("prod", facts | {"state": "running"})
     assert [problem.field for problem in caught.value.problems] == [field]
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://lake/raw/Orders", "s3://lake/raw/Orders"),
+        ("s3a://lake/raw", "s3://lake/raw"),
+        ("gcs://lake/raw", "gs://lake/raw"),
+        ("postgres://db:5432/shop/public/Orders", "table://shop/public/orders"),
+        ("snowflake://org-acct/SHOP/PUBLIC/ORDERS", "table://shop/public/orders"),
+        ("bigquery://proj/mart/orders", "table://proj/mart/orders"),
+        ("mysql://db:3306/shop/order%20lines", "table://shop/order%20lines"),
+        ("postgres://db:5432/shop", "postgres://db:5432/shop"),
+        ("table://shop/main/orders", "table://shop/main/orders"),
+        ("kafka://broker/topic", "kafka://broker/topic"),
+        ("x-odd:name", None),
+        ("orders", None),
+    ],
+)
+def test_an_asset_has_the_id_that_others_give_the_same_table(uri: str, expected: str | None) -> None:
+    assert datasets.uri_id(uri) == expected
+
+
+def test_an_asset_and_an_openlineage_dataset_of_one_table_are_one_resource() -> None:
+    for scheme in ("postgres", "mysql"):
+        name = "shop.orders" if scheme == "mysql" else "shop.public.orders"
+        dataset = {"namespace": f"{scheme}://db:5432", "name": name}
+        event = {"eventTime": "2026-11-22T09:00:00Z", "dataset": dataset}
+        [told] = openlineage.parse(event)
+        assert told.resource.id == datasets.uri_id(f"{scheme}://db:5432/{name.replace('.', '/')}")
+
+
+@pytest.mark.parametrize("key", ["password", "DB_PASSWD", "apiKey", "api-key", "AccessKeyId", "Authorization", "dsn"])
+def test_values_under_telling_keys_are_masked(key: str) -> None:
+    assert masking.masked({"a": [{key: "x"}]}) == {"a": [{key: masking.MASK}]}
+
+
+@pytest.mark.parametrize("key", ["key", "author", "passed", "primary_key", "partition", "day"])
+def test_values_under_other_keys_stay(key: str) -> None:
+    assert masking.masked({key: "x"}) == {key: "x"}

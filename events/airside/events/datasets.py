@@ -12,10 +12,13 @@ from urllib.parse import quote, unquote
 
 _FILES: Final = frozenset({"abfs", "abfss", "adl", "cos", "dbfs", "file", "gs", "hdfs", "oss", "s3", "wasb", "wasbs"})
 _ALIASES: Final = {"gcs": "gs", "s3a": "s3", "s3n": "s3"}
-#: Databases whose URIs end in db/schema/table, as `postgres://host:5432/shop/public/orders`.
-_DATABASES: Final = frozenset(
-    {"duckdb", "mssql", "oracle", "postgres", "postgresql", "redshift", "snowflake", "sqlserver", "trino"}
-)
+#: Databases, and of how many parts a table's name in a URI is: `postgres://host:5432/shop/public/orders` is of three.
+_DATABASES: Final = {
+    **dict.fromkeys(
+        ("duckdb", "mssql", "oracle", "postgres", "postgresql", "redshift", "snowflake", "sqlserver", "trino"), 3
+    ),
+    **dict.fromkeys(("clickhouse", "hive", "mariadb", "mysql"), 2),
+}
 # Names with dots in them that are no tables.
 _STREAMS: Final = frozenset(
     {"amqp", "ftp", "http", "https", "kafka", "kinesis", "mqtt", "nats", "pubsub", "pulsar", "sftp", "sqs"}
@@ -42,19 +45,19 @@ def dataset_id(namespace: str, name: str) -> str:
 def uri_id(uri: str) -> str | None:
     """Give the resource id of a dataset that a tool calls by one URI, as Airflow does its assets; None for a bare name.
 
-    A table's URI has host, database, schema and table, or with BigQuery project, dataset and table.
+    A table's URI has host, database, schema and table, as far as the database knows schemas; with BigQuery project,
+    dataset and table.
     """
     scheme, separator, rest = uri.partition("://")
     scheme = _ALIASES.get(scheme.lower(), scheme.lower())
     if not separator or not scheme or not rest:
         return None
-    if scheme not in _FILES:
-        authority, _, path = rest.partition("/")
-        parts = [authority, *path.split("/")] if scheme == "bigquery" else path.split("/")
-        if scheme in _DATABASES | {"bigquery"} and len(parts) == max(_TABLE_PARTS) and all(parts):
-            return "table://" + "/".join(segment(unquote(part).lower()) for part in parts)
-        if scheme == "table":
-            return safe(f"table://{rest}")
+    if scheme == "bigquery":
+        parts, wanted = rest.split("/"), 3
+    else:
+        parts, wanted = rest.split("/")[1:], _DATABASES.get(scheme, 0)
+    if wanted and len(parts) == wanted and all(parts):
+        return "table://" + "/".join(segment(unquote(part).lower()) for part in parts)
     return safe(f"{scheme}://{rest}")
 
 
