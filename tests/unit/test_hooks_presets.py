@@ -49,7 +49,7 @@ def test_a_workflow_run_of_github_is_named_by_how_it_ended() -> None:
     assert shown(event) == ("github.workflow_run.failure", "github://shop/etl/workflow/159038")
     assert event.resource.labels == {"branch": "main"}
     assert {related.role: related.id for related in event.related} == {
-        "run": "github://shop/etl/run/30433642",
+        "run": "run://github/shop/etl/30433642",
         "repository": "github://shop/etl",
     }
     assert event.time == datetime(2026, 11, 22, 9, 4, 12, tzinfo=UTC)
@@ -133,9 +133,9 @@ def test_a_validation_of_great_expectations_keeps_no_row_values() -> None:
 
 def test_a_run_of_the_dbt_platform_has_its_job_and_run() -> None:
     (event,) = become("dbt-cloud", read("dbt_cloud.json"))
-    assert shown(event) == ("dbt.job.run.errored", "dbt-cloud://1/job/123")
+    assert shown(event) == ("dbt_cloud.job.run.errored", "dbt-cloud://1/job/123")
     assert event.resource.labels == {"environment": "Production", "project": "shop"}
-    assert [related.id for related in event.related] == ["dbt-cloud://1/run/12345"]
+    assert [related.id for related in event.related] == ["run://dbt-cloud/1/12345"]
 
 
 def test_an_incident_of_monte_carlo_is_about_the_table_that_dbt_built() -> None:
