@@ -44,6 +44,14 @@ def test_a_clock_that_is_off_is_said_with_its_direction(seconds: int, words: str
     assert words in found.says
 
 
+def test_a_log_whose_clock_ran_ahead_of_a_clock_that_was_set_back_is_said() -> None:
+    wall = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    (found,) = server_checks._log_clock("2026-11-22T10:00:00Z", wall)
+    assert (found.state, "3,600 s ahead" in found.says) == ("warn", True)
+    assert list(server_checks._log_clock("2026-11-22T08:59:50Z", wall)) == []
+    assert list(server_checks._log_clock(None, wall)) == []
+
+
 def test_dead_letters_are_counted() -> None:
     (found,) = server_checks._dead_letters({"counts": {"dead_letters": 3}})
     assert (found.state, found.todo) == ("warn", "airside events dead-letters")

@@ -39,6 +39,7 @@ def run(client: Client) -> Iterator[Check]:
     yield from _readiness(at)
     for name, meaning in (("views", "lists and SQL are that much behind"), ("engine", "rules fire that much late")):
         yield _lag(name, at[name], meaning)
+    yield from _log_clock(at["engine"]["now"], there or datetime.now(UTC))
     yield from _dead_letters(at)
     for warning in at.get("warnings", ()):
         if warning["about"] != "dead letters":
@@ -55,6 +56,17 @@ def _clock(there: datetime | None) -> Check:
         says = f"the server's is {abs(apart):,.0f} s {'ahead of' if apart > 0 else 'behind'} this machine's"
         return Check("clock", "fail", says, why, "synchronise both: timedatectl set-ntp true")
     return Check("clock", "ok", "agrees with the server's")
+
+
+def _log_clock(now: str | None, wall: datetime) -> Iterator[Check]:
+    """See that the log's clock, which never goes back, is not ahead of a server's clock that was set back."""
+    if now is None:
+        return
+    ahead = (datetime.fromisoformat(now) - wall).total_seconds()
+    if ahead > MAX_CLOCK_SECONDS + 1:
+        says = f"the log's clock is {ahead:,.0f} s ahead: the server's was wrong, or is wrong now"
+        why = "deadlines are judged by the log's clock, which stands still until the server's has caught up"
+        yield Check("log clock", "warn", says, why, "see that the server's clock is right: timedatectl; then wait")
 
 
 def _version(theirs: str) -> Check:
