@@ -1,6 +1,7 @@
 """Snapshots: the same rows as the views, at one position, made of files that nobody sees half-written."""
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 from tests.views_samples import action, batch, created, firing, poison, posted
 
-from airside.coordinator.views import Views
+from airside.coordinator.views import Views, publish
 from airside.coordinator.views.parts import MergePolicy
 from airside.coordinator.views.publish import Publisher
 from airside.coordinator.views.snapshot import MANIFEST, Snapshot
@@ -180,3 +181,41 @@ def test_a_snapshot_that_does_not_fit_is_made_anew(
 def test_only_a_workspace_can_be_published(publisher: Publisher) -> None:
     with pytest.raises(ValueError, match="workspace"):
         publisher.acquire("../etc")
+
+
+@pytest.mark.parametrize("what", ["files", "folder"])
+def test_snapshots_that_somebody_deleted_are_written_anew(
+    views: Views, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    grow(views, 50)
+    publisher.release(publisher.acquire("default"))
+    if what == "folder":
+        shutil.rmtree(tmp_path / "snapshots")
+    else:
+        for file in (tmp_path / "snapshots").rglob("*.parquet"):
+            file.unlink()
+    snapshot = publisher.acquire("default")
+    assert shown(snapshot, monkeypatch) == expected(views, tmp_path, monkeypatch, "default")
+    monkeypatch.chdir(tmp_path)
+    publisher.release(snapshot)
+    shutil.rmtree(tmp_path / "snapshots")
+    publisher.keep_up()
+    grow(views, 50)
+    assert shown(refreshed(publisher), monkeypatch) == expected(views, tmp_path, monkeypatch, "default")
+
+
+def test_large_rows_go_into_several_files_in_few_bytes_each(
+    views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "CHUNK_KILOBYTES", 1_000)
+    publisher = Publisher(views, tmp_path / "large")
+    for first in (1, 31):
+        views.apply(batch(*(posted(n, payload={"text": "x" * 100_000}) for n in range(first, first + 30))))
+        snapshot = refreshed(publisher)
+    assert len(snapshot.parts["events"]) > 4
+    monkeypatch.chdir(snapshot.folder)
+    with duckdb.connect() as con:
+        for view in snapshot.view_definitions():
+            con.execute(view)
+        rows = con.execute("SELECT position, strlen(payload) FROM events ORDER BY position").fetchall()
+    assert rows == [(n, 100_011) for n in range(1, 61)]

@@ -5,13 +5,14 @@ in one transaction, so that all tables of a snapshot show the same position. Lar
 Files are never changed, and deleted once no query reads them and no newer snapshot has them.
 """
 
+import logging
 import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,12 @@ from airside.events.model import is_workspace
 
 FRESH_SECONDS: Final = 0.2  # a query may see the views as they were so long ago
 CHUNK_POSITIONS: Final = 1_048_576  # at most so many rows go into one file when much is to be caught up with
+CHUNK_KILOBYTES: Final = 32_768  # and of large rows about so much
 
 _MERGER: Final[dict[str, str | bool | int | float | list[str]]] = {"threads": 1, "memory_limit": "512MB"}
+
+
+_log = logging.getLogger("airside.views")
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class Publisher:
         """Give a snapshot that is at most FRESH_SECONDS behind. Give it back with `release`."""
         state = self._open(workspace)
         with state.lock:
+            self._heal(state)
             behind = self._views.position > state.position
             if state.position < 0 or (behind and time.monotonic() - state.made > FRESH_SECONDS):
                 self._refresh(workspace, state)
@@ -100,6 +106,8 @@ class Publisher:
             with state.lock:
                 self._refresh(workspace, state)
         for state in list(self._published.values()):
+            with state.lock:
+                self._heal(state)
             self._compact(state)
 
     def _open(self, workspace: str) -> _Published:
@@ -113,6 +121,15 @@ class Publisher:
                 state = self._published[workspace] = _Published(folder, parts)
                 state.hold(_files(parts))
             return state
+
+    def _heal(self, state: _Published) -> None:
+        """Begin anew when somebody has deleted files or the whole folder."""
+        if all((state.folder / name).exists() for name in _files(state.parts)):
+            return
+        _log.warning("files of the snapshot in %s are gone; it is written anew", state.folder.name)
+        state.folder.mkdir(parents=True, exist_ok=True)
+        state.replace({table.name: () for table in TABLES})
+        state.position = -1
 
     def _lagging(self) -> list[str]:
         """Name the workspaces with so many new events that they should not wait for a query."""
@@ -148,19 +165,22 @@ class Publisher:
         )
         (new_rows,) = con.execute(f"SELECT {counts}").fetchall()
         parts = dict(state.parts)
-        for table, rows in zip(TABLES, new_rows, strict=True):
-            if rows or not parts[table.name]:
+        for table, count in zip(TABLES, new_rows, strict=True):
+            if count or not parts[table.name]:
                 old = parts[table.name]
+                rows = max(count, _kilobytes(con, table, workspace, _end(old)))
                 kept = old[: len(old) - self._policy.absorbed(old, rows)]
+                cuts = _cuts(con, table, workspace, _end(kept), position, count)
                 parts[table.name] = kept + tuple(
                     self._write(
                         con,
-                        self._begin(state, table, positions[1], names),
-                        select=select,
-                        positions=positions,
-                        rows=rows,
+                        self._begin(state, table, last, names),
+                        select=_select(table, workspace, first, last),
+                        positions=(first, last),
+                        rows=min(rows, CHUNK_KILOBYTES) if len(cuts) > 2 and rows > count else rows,
+                        large=rows > count,
                     )
-                    for select, positions in _ranges(table, workspace, _end(kept), position, rows)
+                    for first, last in pairwise(cuts)
                 )
             else:
                 parts[table.name] = _through(parts[table.name], position)
@@ -168,6 +188,7 @@ class Publisher:
 
     def _begin(self, state: _Published, table: Table, position: int, names: list[str]) -> Path:
         """Name a new file, held as long as it is among `names`."""
+        state.folder.mkdir(parents=True, exist_ok=True)
         name = f"{table.name}-{position}-{self._token}-{next(self._numbers)}.parquet"
         names.append(name)
         state.hold([name])
@@ -181,11 +202,15 @@ class Publisher:
         select: str,
         positions: tuple[int, int],
         rows: int,
+        large: bool = False,
     ) -> Part:
-        """Write a part; `rows` is about how many it will have. A large one is on disk for certain afterwards."""
-        large = rows >= self._policy.segment
-        written = snapshots.write(con, path, select, durable=large)
-        return Part(path.name, *positions, written, large)
+        """Write a part; `rows` is about how many it will have, with `large` rows how many kilobytes.
+
+        One with many is on disk for certain afterwards.
+        """
+        durable = rows >= self._policy.segment
+        written = snapshots.write(con, path, select, durable=durable, large=large)
+        return Part(path.name, *positions, max(written, rows) if large else written, durable)
 
     def _compact(self, state: _Published) -> None:
         """Merge parts while queries go on; what a refresh has taken up meanwhile is left as it is."""
@@ -211,6 +236,7 @@ class Publisher:
                     select=table.latest([str(state.folder / part.file) for part in old]),
                     positions=(old[0].first, old[-1].last),
                     rows=sum(part.rows for part in old),
+                    large=sum(part.rows for part in old) > snapshots.count_rows(con, state.folder, old),
                 )
             with state.lock:
                 parts = state.parts[table.name]
@@ -259,13 +285,33 @@ def _through(parts: Parts, position: int) -> Parts:
     return (*parts[:-1], replace(parts[-1], last=position))
 
 
-def _ranges(table: Table, workspace: str, after: int, upto: int, rows: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Give the SELECT of what goes into each new part, and its positions: mostly one, several for very many rows."""
-    step = CHUNK_POSITIONS if rows > CHUNK_POSITIONS and not table.keyed else max(upto - after, 1)
-    for first in range(after, max(upto, after + 1), step):
-        last = min(first + step, upto)
-        select = (
-            f"{table.rows()} WHERE workspace = '{workspace}'"
-            f" AND {table.order} > {first} AND {table.order} <= {last} ORDER BY {table.order}"
-        )
-        yield select, (first, last)
+def _kilobytes(con: duckdb.DuckDBPyConnection, table: Table, workspace: str, after: int) -> int:
+    """Tell how much the rows behind a position hold, where that can be much."""
+    if table.weight is None:
+        return 0
+    query = f"SELECT sum({table.weight}) FROM {table.name} WHERE workspace = ? AND {table.order} > ?"  # noqa: S608
+    return int(con.execute(query, [workspace, after]).fetchall()[0][0] or 0) // 1024
+
+
+def _cuts(
+    con: duckdb.DuckDBPyConnection, table: Table, workspace: str, after: int, upto: int, rows: int
+) -> list[int]:
+    """Give the positions between which the new parts lie: mostly one, several for very many or large rows."""
+    upto = max(upto, after + 1)
+    if table.weight is not None and _kilobytes(con, table, workspace, after) > max(rows, CHUNK_KILOBYTES):
+        query = f"""
+            SELECT max(position) FROM (
+                SELECT {table.order} AS position,
+                       sum({table.weight}) OVER (ORDER BY {table.order}) // {CHUNK_KILOBYTES * 1024} AS part
+                FROM {table.name} WHERE workspace = ? AND {table.order} > ?
+            ) GROUP BY part ORDER BY 1"""  # noqa: S608
+        return [after, *(last for (last,) in con.execute(query, [workspace, after]).fetchall()[:-1]), upto]
+    step = CHUNK_POSITIONS if rows > CHUNK_POSITIONS and not table.keyed else upto - after
+    return [*range(after, upto, step), upto]
+
+
+def _select(table: Table, workspace: str, first: int, last: int) -> str:
+    return (
+        f"{table.rows()} WHERE workspace = '{workspace}'"
+        f" AND {table.order} > {first} AND {table.order} <= {last} ORDER BY {table.order}"
+    )

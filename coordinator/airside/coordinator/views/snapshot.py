@@ -15,6 +15,7 @@ from airside.coordinator.views.parts import Part, Parts
 
 MANIFEST: Final = "manifest.json"
 _FORMAT: Final = 1
+_LARGE_ROWS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Table:
     name: str
     order: str
     keyed: bool = False
+    weight: str | None = None  # the column that tells how many bytes a row has, where that can be many
 
     def rows(self) -> str:
         """Give the SELECT of what goes into files, of all workspaces."""
@@ -46,7 +48,7 @@ class Table:
 
 
 TABLES: Final = (
-    Table("events", "position"),
+    Table("events", "position", weight="bytes"),
     Table("firings", "log_position"),
     Table("dead_letters", "position"),
     Table("resources", "last_position", keyed=True),
@@ -86,16 +88,27 @@ def listed(files: list[str]) -> str:
     return f"[{', '.join(map(quoted, reversed(files)))}]"
 
 
-def write(con: duckdb.DuckDBPyConnection, path: Path, select: str, *, durable: bool) -> int:
-    """Write rows into a file and say how many there were. A durable file is on disk for certain afterwards."""
+def write(con: duckdb.DuckDBPyConnection, path: Path, select: str, *, durable: bool, large: bool = False) -> int:
+    """Write rows into a file and say how many there were. A durable file is on disk for certain afterwards.
+
+    A group of rows is in memory until it is written, so `large` rows come in small groups.
+    """
     codec = "zstd" if durable else "snappy"  # small ones are soon written again
-    copy = f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {codec})"
+    group = f", ROW_GROUP_SIZE {_LARGE_ROWS}" if large else ""
+    copy = f"COPY ({select}) TO {quoted(path)} (FORMAT parquet, COMPRESSION {codec}{group})"
     ((rows,),) = con.execute(copy).fetchall()
     path.chmod(0o444)
     if durable:
         sync(path)
     written: int = rows
     return written
+
+
+def count_rows(con: duckdb.DuckDBPyConnection, folder: Path, parts: Parts) -> int:
+    """Count the rows in files."""
+    files = listed([str(folder / part.file) for part in parts])
+    rows: int = con.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({files})").fetchall()[0][0]  # noqa: S608
+    return rows
 
 
 def save(folder: Path, incarnation: str, parts: Mapping[str, Parts]) -> None:
