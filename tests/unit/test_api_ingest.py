@@ -26,7 +26,21 @@ def lines(*events: object) -> bytes:
 async def test_one_event_is_answered_with_its_position(api: httpx.AsyncClient) -> None:
     answer = await api.post("/api/events", json=event())
     assert answer.status_code == 202
-    assert answer.json() == {"accepted": 1, "duplicates": 0, "first": 1, "last": 1}
+    assert answer.json() == {"id": "event-1", "accepted": 1, "duplicates": 0, "first": 1, "last": 1}
+
+
+async def test_an_event_without_an_id_is_answered_with_the_one_it_got(
+    api: httpx.AsyncClient, memory: MemoryPlane
+) -> None:
+    answer = await api.post("/api/events", json={"type": "a.b", "resource": "x://y"})
+    assert answer.json()["id"] == memory.log.entries[0].event.id
+
+
+async def test_openlineage_that_comes_here_is_shown_the_way(api: httpx.AsyncClient) -> None:
+    run = {"eventType": "START", "eventTime": "2026-11-22T09:00:00Z", "producer": "https://x", "run": {"runId": "r"}}
+    answer = await api.post("/api/events", json=run)
+    assert answer.status_code == 422
+    assert "/api/v1/lineage" in answer.json()["problems"][0]["message"]
 
 
 async def test_a_list_is_taken_in_its_order(api: httpx.AsyncClient, memory: MemoryPlane) -> None:

@@ -224,7 +224,17 @@ async def test_without_tokens_loopbacks_names_are_answered(api: httpx.AsyncClien
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "evil@localhost", "0.0.0.0", ""],
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "evil@localhost",
+        "0.0.0.0",
+        "",
+        "[::1%evil.com]",
+        "::1%lo",
+    ],
 )
 async def test_without_tokens_a_rebound_name_is_not_answered(api: httpx.AsyncClient, host: str) -> None:
     for path in ("/api/status", "/health", "/"):

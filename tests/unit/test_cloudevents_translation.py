@@ -79,6 +79,14 @@ def test_the_fields_of_a_foreign_event_come_from_its_attributes() -> None:
     assert related.labels == {"id": "evt-1", "subject": "orders/2026", "partitionkey": "eu"}
 
 
+def test_a_subject_that_is_a_uri_says_alone_what_the_event_is_about() -> None:
+    [event] = structured(foreign(subject="table://warehouse/sales"))
+    assert (event.resource.id, event.resource.kind) == ("table://warehouse/sales", "table")
+    [other] = structured(foreign(subject="warehouse:sales"))
+    assert other.resource.id == "/lake/orders/warehouse:sales"
+    assert cloudevents.to_cloudevent(event)["subject"] == "table://warehouse/sales"
+
+
 def test_the_id_depends_on_source_and_id_and_on_nothing_else() -> None:
     one = structured(foreign())[0].id
     assert structured(foreign(time="2027-01-01T00:00:00Z", data=None))[0].id == one

@@ -11,7 +11,7 @@ Out, one of our events becomes a CloudEvent whose extension attributes carry wha
 In, somebody else's CloudEvent becomes an event of its type with
 
     id        `ce:` and a hash of source and id, which together are unique; a repeat counts once
-    resource  source[/subject]
+    resource  the subject if it is a URI (`table://warehouse/sales`), else source[/subject]
     payload   `data` if it is an object; else {"data": …}; for bytes {"data_base64": "…"}; without data {}
     related   one entry of role `cloudevent`: its id is the source, its labels are the attributes, extensions too,
               so that rules and queries reach them (`related: {role: cloudevent, labels: {partitionkey: eu}}`)
@@ -50,6 +50,7 @@ _OPTIONAL: Final = ("subject", "time", "datacontenttype", "dataschema")
 _OWN: Final = ("airsideresource", "airsiderelated", "airsidecauses", "airsideworkspace")
 _DATA: Final = frozenset({"data", "data_base64"})
 _NAME = re.compile(r"[a-z0-9]+")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.")
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _MISSING: Final = object()
 
@@ -254,10 +255,17 @@ def _foreign(attributes: dict[str, str], payload: Any, data_label: str, now: dat
         "type": attributes["type"],
         "source": source,
         "time": time or now,
-        "resource": {"id": f"{source.rstrip('/')}/{subject}" if subject else source},
+        "resource": {"id": _about(source, subject)},
         "related": [{"id": source, "role": ROLE, "labels": labels}],
         "payload": payload,
     }
+
+
+def _about(source: str, subject: str | None) -> str:
+    """Name what the event is about: a subject that is a URI says it alone, another one within its source."""
+    if not subject:
+        return source
+    return subject if _URI.match(subject) else f"{source.rstrip('/')}/{subject}"
 
 
 def _foreign_id(source: str, identifier: str) -> str:

@@ -60,7 +60,12 @@ JsonPath = Annotated[str, AfterValidator(_path)]
 Operator: TypeAlias = Literal[
     "eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "exists", "matches", "glob", "contains", "between"
 ]
-Predicate = Annotated[dict[Operator, JsonValue], AfterValidator(_operands), BeforeValidator(_bare_value)]
+_Predicate: TypeAlias = dict[Operator, JsonValue]
+Predicate = Annotated[
+    _Predicate,
+    AfterValidator(_operands),
+    BeforeValidator(_bare_value, json_schema_input_type=_Predicate | str | float | bool | list[JsonValue] | None),
+]
 
 
 class ResourceFilter(Strict):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator import linting
 from airside.coordinator.api import bodies, documents, examples
+from airside.coordinator.api.aside import aside
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import NotFound, Plane
 from airside.coordinator.api.problems import ApiProblem, not_found
@@ -57,7 +58,8 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
     Mistakes are answered all at once, each with `line`, `column`, `path` and `message`, and nothing is applied.
     """
     plane = default_plane_of(request)
-    found = parse(await read_text(request, plane))
+    text = await read_text(request, plane)
+    found = await aside(len(text), parse, text)
     if wanted.dry_run:
         items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
     else:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator import replaying
 from airside.coordinator.api import automations, documents, examples
+from airside.coordinator.api.aside import aside
 from airside.coordinator.api.moments import Moment
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane
@@ -57,7 +58,8 @@ async def backtest_automations(request: Request, wanted: Annotated[BacktestQuery
     """
     plane = plane_of(request)
     workspace = principal_of(request).workspace
-    found = automations.parse(await automations.read_text(request, plane))
+    text = await automations.read_text(request, plane)
+    found = await aside(len(text), automations.parse, text)
     async with replay_turn(request):
         head = await plane.log.head()
         first = head.first if wanted.since is None else await replaying.position_at(plane.log, head, wanted.since)

@@ -30,6 +30,7 @@ class Accepted(Shown):
     duplicates: int
     first: int | None
     last: int | None
+    id: str | None = Field(None, description="of one event that was posted alone")
 
 
 class Page(Shown, Generic[T]):

@@ -158,7 +158,7 @@ def is_local_host(host: str, allowed: tuple[str, ...] = ()) -> bool:
 
 def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return "%" not in address and ipaddress.ip_address(address).is_loopback  # a zone may be any text
     except ValueError:
         return False
 

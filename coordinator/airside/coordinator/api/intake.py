@@ -20,6 +20,7 @@ from airside.events.wire import WireEvent
 CHUNK_EVENTS: Final = 1_000
 #: Bytes of NDJSON after which a chunk is full even with fewer events.
 CHUNK_BYTES: Final = 16 * 2**20
+_LINEAGE: Final = Problem("", "looks like OpenLineage: post it to /api/v1/lineage, or a list to /api/v1/lineage/batch")
 _LONG_LINE_BYTES: Final = 8_192
 
 
@@ -64,6 +65,8 @@ class Intake:
             check_size(body, self.limits.max_event_bytes)
             if reason := bodies.malformed(body):
                 raise Malformed([Problem("", f"not valid JSON: {reason}")]) from error
+            if b'"eventTime"' in body and b'"producer"' in body:
+                raise InvalidEvent([_LINEAGE, *error.problems]) from error
             raise
 
     def own(self, event: WireEvent) -> WireEvent:
