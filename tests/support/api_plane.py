@@ -244,6 +244,7 @@ class MemoryPlane:
         self.views = Views.open(folder / "views.duckdb")
         self.feed = Feed(max_watchers=self.http.max_streams)
         self.log = MemoryLog(self.views, self.feed)
+        self.reading_log = self.log
         self.gateway = self.log
         self.automations = MemoryAutomations(self.log)
         self.queries = DirectQueries(self.views)

@@ -99,7 +99,9 @@ class Coordinator:
             read_from=Log(await self._connect(url, "projector", ReaderClient)),
         )
         self._stops.append(self.projector.close)
-        self._rebuilder = Rebuilder(self.log, self.queries, self._pause_projector, self._run_projector)
+        #: For exports, replays and rebuilds: whoever reads slowly must not hold up what is written.
+        self.reading_log = Log(await self._connect(url, "reading", ReaderClient))
+        self._rebuilder = Rebuilder(self.reading_log, self.queries, self._pause_projector, self._run_projector)
         self.gateway = Gateway(self.log, self.queries, self.settings.names)
         self.gateway.start()
         self._stops.append(self.gateway.stop)

@@ -1,15 +1,17 @@
 """GET /api/events/export: the log itself, line by line."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from airside.coordinator.api import documents
 from airside.coordinator.api.moments import Moment
 from airside.coordinator.api.plane import LogReader
+from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.feed import to_json
 from airside.events import redaction
@@ -41,14 +43,41 @@ async def export_events(request: Request, wanted: Annotated[Range, Query()]) -> 
     Such a file is what `airside automations backtest` runs on. What could not be read as an event is left out; see
     /api/events/dead-letters. A connection that is cut before the end means that the export is not whole.
     """
-    log = plane_of(request).log
+    plane, state = plane_of(request), request.app.state
+    log = plane.reading_log
     head = await log.head()
     last = head.last if wanted.last is None else min(wanted.last, head.last)
     lines = _lines(log, max(wanted.first, head.first), last, wanted, principal_of(request).workspace)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    if not hasattr(state, "exports"):
+        state.exports = set()
+    if len(state.exports) >= plane.http.max_exports:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        detail = f"{len(state.exports)} exports are under way, as many as this plane serves. Try again later."
+        raise ApiProblem(503, "too-many-exports", detail, headers=headers)
+    return _Export(lines, state.exports)
 
 
-async def _lines(log: LogReader, first: int, last: int, wanted: Range, workspace: str) -> AsyncIterator[bytes]:
+class _Export(StreamingResponse):
+    """Counts for as long as it is sent, however that ends."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, lines: AsyncGenerator[bytes, None], under_way: set[object]) -> None:
+        super().__init__(lines)
+        self._lines = lines
+        self._under_way = under_way
+        under_way.add(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines as fast as they are taken."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._under_way.discard(self)
+            await self._lines.aclose()
+
+
+async def _lines(log: LogReader, first: int, last: int, wanted: Range, workspace: str) -> AsyncGenerator[bytes, None]:
     if first > last:
         return
     async for batch in log.read(first, last):

@@ -23,6 +23,7 @@ class HttpSettings(BaseSettings):
     stream_comment_seconds: float = Field(15.0, gt=0, description="silence after which a stream says it is alive")
     stream_recheck_seconds: float = Field(60.0, gt=0, description="how often an open stream's token is checked again")
     max_failed_logins: int = Field(10, ge=1, description="wrong tokens a minute from one address")
+    max_exports: int = Field(8, ge=1, description="exports at one time")
     max_replay_entries: int = Field(
         1_000_000, ge=1, description="log entries that a backtest or a why-not on the server folds"
     )
