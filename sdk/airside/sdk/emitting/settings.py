@@ -29,7 +29,7 @@ class BadSettings(ValueError):
 class EmitSettings:
     """How this process emits. `url` is empty when nothing is to be sent anywhere."""
 
-    url: str = ""
+    url: str = field(default="", repr=False)  # it may hold a password; `address` is for showing
     token: str | None = field(default=None, repr=False)
     spool: Path
     #: Bytes of events that may wait on disk for one server; the oldest are kept, new ones refused.

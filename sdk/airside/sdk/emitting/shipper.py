@@ -31,6 +31,8 @@ LINGER_SECONDS: Final = 0.02
 QUEUE_EVENTS: Final = 5_000
 LARGE_EVENT_BYTES: Final = 16 * 1024
 LEFT_OVER_SECONDS: Final = 30.0
+#: After the disk took nothing, until it is asked again: asking costs the caller.
+NO_DISK_SECONDS: Final = 1.0
 #: Between tries while somebody waits in `drain`.
 HURRY_SECONDS: Final = 2.0
 _LOCK_SECONDS: Final = 1.0
@@ -61,6 +63,7 @@ class Shipper:
         self._hurry = 0  # threads that wait in `drain`
         self._attempts = 0
         self._next_left_over = 0.0
+        self._no_disk_until = 0.0
         self._ended = False
 
     # The callers' side
@@ -189,6 +192,9 @@ class Shipper:
         """Spool what is in memory; what does not fit there stays in memory up to its bound. Call it with the lock."""
         if not self._queue:
             return
+        if time.monotonic() < self._no_disk_until and not self._ended:
+            self._trim()
+            return
         lines = list(self._queue)
         try:
             self.spool.append(lines)
@@ -201,6 +207,11 @@ class Shipper:
 
     def _keep_what_fits(self, error: OSError) -> None:
         self.notices.warn("spool", "events cannot be kept on disk: %s. New ones will be lost", error)
+        self._no_disk_until = time.monotonic() + NO_DISK_SECONDS
+        self._trim()
+
+    def _trim(self) -> None:
+        """Give up the newest of what is in memory beyond its bound; at the end, all of it."""
         lost = len(self._queue) if self._ended else max(len(self._queue) - QUEUE_EVENTS, 0)
         for _ in range(lost):
             self._queue.pop()
@@ -214,11 +225,21 @@ class Shipper:
             try:
                 self._wait()
                 self._work()
-            except Exception:  # noqa: BLE001 - whatever happens, later events must be shipped
-                log.exception("shipping events failed; trying again", extra={"action": "emit.failed"})
-                self._breaker.failed()
+            except Exception as error:  # noqa: BLE001 - whatever happens, later events must be shipped
+                self._failed(error)
         if self._transport is not None:
             self._transport.close()
+
+    def _failed(self, error: Exception) -> None:
+        """Keep the events and try again; a name of the error says enough where its text may hold a secret."""
+        log.debug("shipping events failed", exc_info=error)
+        self.notices.warn("failed", "shipping events failed: %s; they are kept and tried again", type(error).__name__)
+        self._breaker.failed()
+        with self._changed:
+            self._attempts += 1
+            self._absorb()
+            self._to_disk()
+            self._changed.notify_all()
 
     def _wait(self) -> None:
         """Wait for events, or until it is time to try again."""
