@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from tests.support.timeline import record, rule
 
 from airside.triggers import Engine
-from airside.triggers.firing import Firing
 
 RULES = [
     rule("thrice", trigger={"match": {"type": "a.b"}, "count": 3, "within": "10m", "for_each": "resource.id"}),
@@ -20,11 +19,11 @@ STEPS = st.one_of(st.integers(0, 400), st.integers(0, 400), st.integers(-10_800,
 LINES = st.lists(st.tuples(STEPS, st.sampled_from(["a.b", "c.d"]), st.sampled_from(["t://1", "t://2"])), max_size=60)
 
 
-def decide(times: list[int], lines: list[tuple[int, str, str]], saved_at: int = -1) -> list[tuple[object, ...]]:
+def decide(times, lines, saved_at=-1):
     engine = Engine()
     for made in RULES:
         engine.apply(made, 1, at=record(1, 0, "x.y").received, position=0)
-    fired: list[Firing] = []
+    fired = []
     for position, (at, (_, kind, about)) in enumerate(zip(times, lines, strict=True), 1):
         if position == saved_at:
             engine = Engine.load(engine.save())
@@ -33,7 +32,7 @@ def decide(times: list[int], lines: list[tuple[int, str, str]], saved_at: int = 
 
 
 @given(LINES, st.integers(1, 60))
-def test_times_that_fall_change_no_decision(lines: list[tuple[int, str, str]], saved_at: int) -> None:
+def test_times_that_fall_change_no_decision(lines, saved_at):
     jumping = list(accumulate(step for step, _, _ in lines))
     as_if = list(accumulate(jumping, max, initial=0))[1:]
     assert decide(jumping, lines) == decide(as_if, lines) == decide(jumping, lines, saved_at)

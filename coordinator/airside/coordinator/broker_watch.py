@@ -92,7 +92,7 @@ class BrokerWatch:
         found = []
         if self.seen.full:
             found.append(
-                f"the disk is full: {(self.seen.free_bytes or 0) / 1e6:,.1f} MB free where Airside keeps its files, at least"
+                f"the disk is full: {(self.seen.free_bytes or 0) / 1e6:,.1f} MB free where Airside keeps its files, but"
                 f" {ROOM_BYTES / 1e6:,.0f} MB are needed; make room, and Airside goes on by itself"
             )
         elif self.seen.trouble:

@@ -100,7 +100,7 @@ def _readiness(at: dict[str, Any]) -> Iterator[Check]:
     if reading:
         todo = "wait; `airside status` shows how far it is"
         yield Check("log", "warn", "; ".join(reading), "what is not read in is not in lists, nor decided on", todo)
-    else:
+    elif at["log"]["last"] or not at["not_ready"]:
         yield Check("log", "ok", f"{at['log']['last']:,} entries, {at['log']['bytes'] / 1e6:,.1f} MB")
 
 
