@@ -5,6 +5,7 @@ started it.
 """
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ from airside.events.log import Log, ReaderClient, connect
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("developer", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many generated histories the engine and its reference models agreed on."""
+    budget = sys.modules.get("tests.property.budget")
+    if budget is not None and budget.COUNTED:
+        terminalreporter.write_line(f"{budget.COUNTED['histories']:,} generated histories were folded and compared")
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ class Happened:
     type: str
     resource: str
     value: object = None
+    own: int | None = None  # when it happened by its producer's clock, if not when it was received
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Rule:
     cooldown: int = 0
     for_each: str = ""
     rearm: str = "keep"
+    time: str = "log"
     armed_by: str = "event"
     at: str = "09:00"
     days: tuple = (0, 1, 2, 3, 4, 5, 6)

@@ -4,13 +4,15 @@ An inner firing stands at a moment: that of its event and the event's position, 
 all events of that moment. Every question is asked of the whole list again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from tests.property import reference
-from tests.property.reference import Happened, History, Rule
+from tests.property import reference, reference_each, reference_metric
+from tests.property.reference import Happened, History
+from tests.property.reference_metric import MetricRule
 
 AFTER_EVENTS = 10**18
+OF_ALL_KEYS = (-1,)  # the turn of a deadline on the calendar, which is that of every key
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,22 @@ def fired_by(rule, entries: list[Happened]) -> list[Fired]:
             for key in [*dict.fromkeys(f.key for f in inner(rule, entries))]
             for fired in judged(rule, entries, key)
         ]
+    if isinstance(rule, MetricRule):
+        return [
+            Fired(0, said.key, said.time, said.position if by_event else AFTER_EVENTS, (0,), said.position)
+            for said, by_event in reference_metric.placed(rule, entries)
+            if said.outcome == "triggered"
+        ]
     history = History(entries)
     found = []
-    for said in reference.firings(rule, entries):
+    of_kind = reference_each if rule.rearm == "each" else reference
+    for said in of_kind.firings(rule, entries):
         if said.outcome == "resolved":
             continue
         if rule.kind == "match":
             at, turn = (said.time, said.position), (0,)
+        elif rule.kind == "by":
+            at, turn = (said.time + rule.grace, AFTER_EVENTS), OF_ALL_KEYS
         else:
             length = rule.within or rule.every
             openers = [
@@ -82,9 +93,9 @@ def inner(rule, entries):
 
 
 def batches(fired):
-    """What is judged at once: all that one event makes fire; each deadline alone."""
-    for at, group in groupby(fired, key=lambda f: f.at):
-        if at[1] == AFTER_EVENTS:
+    """What is judged at once: all that one event makes fire, or one deadline; where keys have their own, each alone."""
+    for (*_, position, turn), group in groupby(fired, key=lambda f: (*f.at, f.turn[:1])):
+        if position == AFTER_EVENTS and turn != OF_ALL_KEYS:
             yield from ([each] for each in group)
         else:
             yield list(group)
@@ -146,5 +157,5 @@ def inherited(rule, for_each):
     changes = {"for_each": rule.for_each or for_each}
     if isinstance(rule, Compound):
         children = tuple(inherited(child, changes["for_each"]) for child in rule.children)
-        return Compound(**{**rule.__dict__, **changes, "children": children})
-    return Rule(**{**rule.__dict__, **changes})
+        return replace(rule, **changes, children=children)
+    return replace(rule, **changes)

@@ -77,6 +77,11 @@ def number(rule, window):
 
 
 def firings(rule, entries):
+    return [said for said, _ in placed(rule, entries)]
+
+
+def placed(rule, entries):
+    """Give what the rule says, each with whether an event brought it about, or time alone."""
     history = History(entries)
     counted = samples(rule, history)
     keys = list(dict.fromkeys(key for _, key in counted))
@@ -122,11 +127,11 @@ def of_key(rule, history, key, own):
             since = now
         if not holds and since is not None:
             if fired:
-                said.append(Said("resolved", key, "", now, position))
+                said.append((Said("resolved", key, "", now, position), entry is not None))
             since = fired = None
         if since is not None and fired is None and now >= since + rule.held and not (entry and rule.held):
-            earlier = [s.time for s in said if s.outcome == "triggered"]
+            earlier = [s.time for s, _ in said if s.outcome == "triggered"]
             fired = all(now - time >= rule.cooldown for time in earlier)
             if fired:
-                said.append(Said("triggered", key, "", now, position))
+                said.append((Said("triggered", key, "", now, position), entry is not None))
     return said

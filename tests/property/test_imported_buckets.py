@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference_buckets
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference_buckets import Rule
 from tests.support.prefect import Replay
 
@@ -62,6 +62,7 @@ def played(rule, timeline, *, lag=0, restarts=frozenset()):
 @tries(300)
 def test_imported_rules_count_in_buckets_as_stated(rule, steps, restarts):
     timeline = timed(steps)
+    folded()
     wanted = reference_buckets.firings(rule, timeline)
     assert sorted(played(rule, timeline, restarts=restarts), key=str) == sorted(wanted, key=str)
 
@@ -75,6 +76,7 @@ def test_events_that_are_all_equally_late_give_the_same_verdicts_later(rule, ste
     if not opened or not timeline:
         return
     end = timeline[-1][0] + 1_000
+    folded()
     on_time = played(rule, [*timeline, (end, None, "", "")])
     late = played(rule, [*timeline, (end, None, "", "")], lag=lag)
     assert [each[1:] for each in late] == [each[1:] for each in on_time]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference import HOUR, SECOND, Happened, Said
 
 from airside.events.wire import Record, WireEvent, WireResource, from_micros, to_micros
@@ -72,7 +72,7 @@ def record(entry):
     event = WireEvent(
         id=entry.id,
         type=entry.type,
-        time=from_micros(entry.received),
+        time=from_micros(entry.received if entry.own is None else entry.own),
         source="test://",
         resource=WireResource(entry.resource, entry.resource.partition(":")[0], entry.resource[-1]),
         payload=msgspec.Raw(orjson.dumps(payload)),
@@ -91,7 +91,7 @@ def automation(rule, name="rule"):
     else:
         trigger |= {"absence": {"type": rule.expect}}
     if rule.kind == "after":
-        trigger |= {"after": {"type": rule.after}, "rearm": rule.rearm}
+        trigger |= {"after": {"type": rule.after}, "rearm": rule.rearm, "time": rule.time}
     if rule.kind == "every":
         trigger |= {"armed_by": rule.armed_by}
     if rule.kind == "by":
@@ -137,6 +137,7 @@ def run(rules, entries, reloads, start):
 
 
 def check(rules, entries, reloads, start):
+    folded()
     firings = run(rules, entries, reloads, start)
     for number, rule in enumerate(rules):
         own = [said(rule, firing) for firing in firings if firing.automation == f"rule-{number}"]
@@ -253,5 +254,6 @@ def turns(rules, start):
 def test_saving_and_loading_changes_nothing(rules, entries, data):
     """The firings are equal to the byte, wherever the engine was stopped and started again."""
     positions = data.draw(st.sets(st.integers(1, len(entries))))
+    folded()
     whole = [firing.to_dict() for firing in run(rules, entries, set(), START)]
     assert whole == [firing.to_dict() for firing in run(rules, entries, positions, START)]

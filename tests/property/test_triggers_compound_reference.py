@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference_compound
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference import SECOND
 from tests.property.reference_compound import Compound
 from tests.property.test_triggers_against_reference import (
@@ -82,6 +82,7 @@ def foreseen(rule, fired):
 @tries(300)
 @given(rules=st.lists(trees(), min_size=1, max_size=2), entries=ENTRIES, reloads=RELOADS)
 def test_triggers_inside_triggers_fire_as_defined(rules, entries, reloads):
+    folded()
     engine = Engine()
     for number, rule in enumerate(rules):
         document = {"name": f"rule-{number}", "trigger": trigger_of(rule)}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference_each
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference import HOUR
 from tests.property.test_triggers_against_reference import AFTER, RELOADS, SHORT_GAPS, START, histories, run, said
 
@@ -20,6 +20,7 @@ ENTRIES = histories(
 @tries(150)
 @given(rules=st.lists(EACH, min_size=1, max_size=3), entries=ENTRIES, reloads=RELOADS)
 def test_absence_after_each_fires_as_defined(rules, entries, reloads):
+    folded()
     firings = run(rules, entries, reloads, START)
     for number, rule in enumerate(rules):
         own = [said(rule, firing) for firing in firings if firing.automation == f"rule-{number}"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference, reference_metric
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference import HOUR, History, Rule
 from tests.property.test_triggers_against_reference import (
     AFTER,
@@ -45,6 +45,7 @@ def cut_down(rule, firing):
 
 def fold(first, entries, edits, reloads=()):
     """Fold the entries; at the position of an edit, apply its automation right after the deadlines have passed."""
+    folded()
     engine = Engine()
     engine.apply(first, 1, at=START, position=0)
     firings = []

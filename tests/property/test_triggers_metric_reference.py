@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.property import reference_metric
-from tests.property.budget import tries
+from tests.property.budget import folded, tries
 from tests.property.reference import SECOND, Said
 from tests.property.reference_metric import MetricRule
 from tests.property.test_triggers_against_reference import RELOADS, SHORT_GAPS, START, histories, record
@@ -76,6 +76,7 @@ ENTRIES = histories(SHORT_GAPS, [*TYPES, *TYPES, *TYPES, "clock.ticked"], VALUES
 @tries(300)
 @given(rules=st.lists(metric_rules(), min_size=1, max_size=4), entries=ENTRIES, reloads=RELOADS)
 def test_metrics_fire_and_end_as_defined(rules, entries, reloads):
+    folded()
     engine = Engine()
     for number, rule in enumerate(rules):
         engine.apply(automation(rule, f"rule-{number}"), 1, at=START, position=0)
