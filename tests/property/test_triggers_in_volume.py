@@ -23,6 +23,7 @@ from tests.property.test_triggers_metric_reference import said as metric_said
 
 from airside.triggers import Engine
 
+pytestmark = pytest.mark.timeout(600)  # seconds; thousands of histories each
 AT_ONCE = 20  # histories of one example
 SEEDS = st.integers(0, 2**48)
 
