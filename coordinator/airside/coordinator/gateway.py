@@ -96,7 +96,10 @@ class Gateway:
         self._waiting.clear()
 
     async def submit(self, events: Sequence[WireEvent]) -> Appended:
-        """Return once the events are on disk. Raises LogUnavailable or IdsNotKnownYet (send all again), LogFull, LogRefused."""
+        """Return once the events are on disk.
+
+        Raises LogUnavailable or IdsNotKnownYet (send all again), LogFull, LogRefused.
+        """
         total = Appended(0, 0)
         events = self._names.apply(events)
         for start in range(0, len(events), writer.MAX_BATCH):

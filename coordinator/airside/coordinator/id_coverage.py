@@ -72,7 +72,9 @@ class IdCoverage:
             self.lacking = None
             return True
         behind = f"{self._views.position:,} of {self._asked[1]:,} entries" if self._asked[1] else "none"
-        self.lacking = f"ids are being read in ({behind}); events with ids of their own that are not new wait until then"
+        self.lacking = (
+            f"ids are being read in ({behind}); events with ids of their own that are not new wait until then"
+        )
         return False
 
     def look(self) -> str | None:
@@ -100,5 +102,5 @@ class IdCoverage:
             except (LogUnavailable, TimeoutError):
                 return  # the write will tell
         near = self._asked[1] - self._views.position < _NEAR
-        while near and self._age() >= TRUST_SECONDS and time.monotonic() - now < _PATIENCE_SECONDS:
+        while near and self._age() >= TRUST_SECONDS and time.monotonic() - now < _PATIENCE_SECONDS:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -165,20 +165,20 @@ class Publisher:
         )
         (new_rows,) = con.execute(f"SELECT {counts}").fetchall()
         parts = dict(state.parts)
-        for table, count in zip(TABLES, new_rows, strict=True):
-            if count or not parts[table.name]:
+        for table, found in zip(TABLES, new_rows, strict=True):
+            if found or not parts[table.name]:
                 old = parts[table.name]
-                rows = max(count, _kilobytes(con, table, workspace, _end(old)))
+                rows = max(found, _kilobytes(con, table, workspace, _end(old)))
                 kept = old[: len(old) - self._policy.absorbed(old, rows)]
-                cuts = _cuts(con, table, workspace, _end(kept), position, count)
+                cuts = _cuts(con, table, workspace, after=_end(kept), upto=position, rows=found)
                 parts[table.name] = kept + tuple(
                     self._write(
                         con,
                         self._begin(state, table, last, names),
                         select=_select(table, workspace, first, last),
                         positions=(first, last),
-                        rows=min(rows, CHUNK_KILOBYTES) if len(cuts) > 2 and rows > count else rows,
-                        large=rows > count,
+                        rows=min(rows, CHUNK_KILOBYTES) if len(cuts) > 2 and rows > found else rows,
+                        large=rows > found,
                     )
                     for first, last in pairwise(cuts)
                 )
@@ -294,7 +294,7 @@ def _kilobytes(con: duckdb.DuckDBPyConnection, table: Table, workspace: str, aft
 
 
 def _cuts(
-    con: duckdb.DuckDBPyConnection, table: Table, workspace: str, after: int, upto: int, rows: int
+    con: duckdb.DuckDBPyConnection, table: Table, workspace: str, *, after: int, upto: int, rows: int
 ) -> list[int]:
     """Give the positions between which the new parts lie: mostly one, several for very many or large rows."""
     upto = max(upto, after + 1)

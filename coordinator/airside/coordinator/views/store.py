@@ -147,7 +147,8 @@ class Views:
     def apply(self, batch: Batch, *, refused: Mapping[int, str] | None = None) -> Folded:
         """Fold the batch that follows the last one, and commit its rows together with its position.
 
-        `refused` positions become dead letters, for the reasons given. Raises LogDamaged when entries are missing or come twice, ViewsDamaged when the file cannot be used any more.
+        `refused` positions become dead letters, for the reasons given. Raises LogDamaged when entries are missing or
+        come twice, ViewsDamaged when the file cannot be used any more.
         After any error the views are as before.
         """
         plan = Plan.of(batch, self.position)
@@ -261,7 +262,7 @@ class Views:
         return Folded([entry.record for entry in entries], duplicates, plan.dead)
 
     def _undo(self) -> None:
-        """Leave the transaction, whatever state it is in: a cursor whose rollback failed refuses everything for ever."""
+        """Leave the transaction, whatever state it is in: a cursor whose rollback failed refuses all for ever."""
         for fold in self._folds:
             fold.drop()
         for leave in (self._con.rollback, self._con.close):

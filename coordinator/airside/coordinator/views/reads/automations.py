@@ -84,7 +84,8 @@ def get_firing(con: duckdb.DuckDBPyConnection, workspace: str, firing: str) -> d
 def get_revision(con: duckdb.DuckDBPyConnection, workspace: str, name: str, revision: int) -> dict[str, Any] | None:
     """Show the document of a revision of an automation, as it was written."""
     rows = con.execute(
-        "SELECT coalesce(payload, large_payload) FROM events WHERE workspace = ? AND resource_id = ? AND type IN (?, ?) ORDER BY position DESC",
+        "SELECT coalesce(payload, large_payload) FROM events"
+        " WHERE workspace = ? AND resource_id = ? AND type IN (?, ?) ORDER BY position DESC",
         [workspace, f"automation://{name}", vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED],
     ).fetchall()
     payloads = (parsed(payload) for (payload,) in rows)
