@@ -100,6 +100,19 @@ def test_filters_narrow_lists(plane: Up) -> None:
     assert airside("events", "ls", "--kind", "narrow", "--until", "1h", "--json").json == []
 
 
+@pytest.mark.parametrize("command", [("events", "ls"), ("resources", "ls")])
+def test_a_list_that_is_cut_off_says_so_and_can_be_had_whole(plane: Up, command: tuple[str, str]) -> None:
+    for name in ("a", "b", "c"):
+        emit(plane, "cut.off", f"cut://{name}", "--id", f"cut-{name}")
+    wanted = (*command, "--kind", "cut", "--json")
+    cut = airside(*wanted, "--limit", "2")
+    assert len(cut.json) == 2
+    assert cut.err == "2 shown, there are more: --limit or --all shows them\n"
+    for whole in (airside(*wanted, "--limit", "3"), airside(*wanted, "--limit", "1", "--all")):
+        assert len(whole.json) == 3
+        assert whole.err == ""
+
+
 def test_what_the_server_refuses_is_told_field_by_field() -> None:
     ran = airside("events", "emit", "a b", "--resource", "x", "--time", "2026-11-22T10:00:00")
     assert (ran.code, ran.out) == (1, "")

@@ -140,6 +140,7 @@ def firings(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="At most so many. Default: 50, with --json all.")
     ] = None,
+    everything: options.All = False,
     utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
@@ -147,9 +148,8 @@ def firings(
     from airside.sdk.client import path
 
     target = path("automations", name, "firings") if name else "/api/firings"
-    most = limit if limit or as_json else 50
-    with options.connect() as client:
-        found = list(client.items(target, {"outcome": outcome}, limit=most))
+    whole = everything or (as_json and limit is None)
+    found = options.listed(target, {"outcome": outcome}, limit=limit or 50, everything=whole)
     if as_json:
         output.as_json(found)
         return

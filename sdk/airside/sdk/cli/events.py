@@ -74,6 +74,7 @@ def ls(
     since: options.Since = None,
     until: options.Until = None,
     limit: options.Limit = 50,
+    everything: options.All = False,
     utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,8 +83,7 @@ def ls(
         "since": since,
         "until": until,
     }
-    with options.connect() as client:
-        found = list(client.items("/api/events", parameters, limit=limit))
+    found = options.listed("/api/events", parameters, limit=limit, everything=everything)
     if as_json:
         output.as_json(found)
         return
@@ -172,10 +172,11 @@ def export(
 
 
 @app.command("dead-letters", epilog=tree.examples("airside events dead-letters --json"))
-def dead_letters(limit: options.Limit = 50, utc: Utc = False, as_json: AsJson = False) -> None:
+def dead_letters(
+    limit: options.Limit = 50, everything: options.All = False, utc: Utc = False, as_json: AsJson = False
+) -> None:
     """List log entries that could not be read as events, and why. Nothing else waits for them."""
-    with options.connect() as client:
-        found = list(client.items("/api/events/dead-letters", limit=limit))
+    found = options.listed("/api/events/dead-letters", limit=limit, everything=everything)
     if as_json:
         output.as_json(found)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from airside.sdk.cli import output
 from airside.sdk.cli.failures import Failure
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Related = Annotated[str | None, typer.Option("--related", help="Id of a related 
 Since = Annotated[str | None, typer.Option("--since", help="Received then or later: a time with a zone, or like 2h.")]
 Until = Annotated[str | None, typer.Option("--until", help="Received before: a time with a zone, or like 2h.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")]
+All = Annotated[bool, typer.Option("--all", help="All of them, however many.")]
 
 
 @contextmanager
@@ -35,6 +37,18 @@ def connect() -> "Iterator[Client]":
 
     with Client() as client:
         yield client
+
+
+def listed(
+    path: str, parameters: dict[str, Any] | None = None, *, limit: int, everything: bool
+) -> list[dict[str, Any]]:
+    """Read a list from the server, and say so on stderr when there is more of it than was asked for."""
+    with connect() as client:
+        found = list(client.items(path, parameters, limit=None if everything else limit + 1))
+    if everything or len(found) <= limit:
+        return found
+    output.note(f"{limit:,} shown, there are more: --limit or --all shows them")
+    return found[:limit]
 
 
 def pairs(option: str, texts: list[str] | None, form: str) -> list[tuple[str, str]]:

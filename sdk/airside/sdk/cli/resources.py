@@ -23,14 +23,14 @@ def ls(
     label: options.Labels = None,
     state: Annotated[str | None, typer.Option("--state", help="State, as the last event says: failed.")] = None,
     limit: options.Limit = 50,
+    everything: options.All = False,
     utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
     """List resources, the ones seen last first."""
     labels = [f"{key}={value}" for key, value in options.pairs("--label", label, "KEY=VALUE")]
     parameters = {"resource": resource, "kind": kind, "state": state, "label": labels}
-    with options.connect() as client:
-        found = list(client.items("/api/resources", parameters, limit=limit))
+    found = options.listed("/api/resources", parameters, limit=limit, everything=everything)
     if as_json:
         output.as_json(found)
         return

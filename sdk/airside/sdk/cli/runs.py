@@ -36,6 +36,7 @@ def ls(
         str | None, typer.Option("--until", help="Started before: a time with a zone, or like 24h.")
     ] = None,
     limit: options.Limit = 50,
+    everything: options.All = False,
     utc: Utc = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,8 +52,7 @@ def ls(
         "since": since,
         "until": until,
     }
-    with options.connect() as client:
-        found = list(client.items("/api/runs", parameters, limit=limit))
+    found = options.listed("/api/runs", parameters, limit=limit, everything=everything)
     if as_json:
         output.as_json(found)
         return
