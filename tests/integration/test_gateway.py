@@ -1,6 +1,7 @@
 """The gateway on a real log: what posts get back, and what is on the log then."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -183,3 +184,20 @@ async def test_an_id_that_may_be_old_waits_until_the_views_have_been_read_in(
     stored.position = young.last or 0
     assert (await gateway.submit([event("old")])).accepted == 1
     assert gateway.coverage.look() is None
+
+
+async def test_behind_a_broker_that_hangs_nobody_waits_longer_than_senders_do(
+    gateway: Gateway, log: Log, nats_server: EmbeddedServer
+) -> None:
+    await gateway.submit([event("before")])
+    assert nats_server._process is not None
+    nats_server._process.send_signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(5):  # as long as OpenLineage's client waits
+            posts = [gateway.submit([event(f"during{n}")]) for n in range(20)]
+            refused = await asyncio.gather(*posts, return_exceptions=True)
+    finally:
+        nats_server._process.send_signal(signal.SIGCONT)
+    assert {type(answer) for answer in refused} == {LogUnavailable}
+    await gateway.submit([event(f"during{n}") for n in range(20)])
+    assert sorted(await names_on(log)) == sorted(["before", *(f"during{n}" for n in range(20))])

@@ -29,7 +29,9 @@ _SINGLES: Final = 24
 _RECENT: Final = 100_000
 _RETRY_SECONDS: Final = 0.25
 #: What is not on disk by then is refused: senders wait five seconds, not more, and have the id to send it again.
-_GIVE_UP_SECONDS: Final = 4.0
+_GIVE_UP_SECONDS: Final = 3.5
+#: Whoever waited that long behind others has this for an attempt of its own.
+_LEAST_SECONDS: Final = 1.0
 #: The same while there is no connection to the broker at all; an embedded one is back within a second.
 _AWAY_SECONDS: Final = 2.5
 #: How often to look whether an answer can still come.
@@ -55,6 +57,7 @@ class KnownIds(Protocol):
 class _Post:
     messages: list[writer.Outgoing]
     done: asyncio.Future[list[writer.Placed]] = field(default_factory=asyncio.Future)
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
 class _Away(LogUnavailable):
@@ -189,23 +192,27 @@ class Gateway:
         What the broker will not have in company is written post by post, so that only the guilty one fails.
         """
         clock = asyncio.get_running_loop().time
-        started = clock()
+        started = min(post.since for post in group)
+        give_up = max(started + _GIVE_UP_SECONDS, clock() + _LEAST_SECONDS)
+        attempts = 0
         while True:
+            attempts += 1
             try:
-                placed = await self._append(group)
+                placed = await self._append(group, give_up)
             except LogFull as error:
                 return _fail(group, error)
             except _Away as error:
-                if clock() - started >= _AWAY_SECONDS:
+                if clock() >= min(give_up, started + _AWAY_SECONDS):
                     return _fail(group, error)
                 again = again or error.sent
                 await asyncio.sleep(_RETRY_SECONDS)
             except LogError as error:
                 again = True
-                if len(group) > 1:
-                    break
-                if not isinstance(error, LogUnavailable) or clock() - started >= _GIVE_UP_SECONDS:
+                may_pass = isinstance(error, LogUnavailable)
+                if clock() >= give_up or not (may_pass or len(group) > 1):
                     return _fail(group, error)
+                if len(group) > 1 and (attempts > 1 or not may_pass):
+                    break
                 _log.info("the log does not take events now, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
             except asyncio.CancelledError:
@@ -222,8 +229,9 @@ class Gateway:
             _fail(group, LogUnavailable("Airside is stopping; send the events again"))
         return None
 
-    async def _append(self, group: list[_Post]) -> list[writer.Placed]:
+    async def _append(self, group: list[_Post], give_up: float) -> list[writer.Placed]:
         """Write once. Raises _Away as soon as no answer can come any more: the connection is lost, or another one."""
+        clock = asyncio.get_running_loop().time
         nc = self._log.nc
         if not nc.is_connected:
             raise _Away(sent=False)
@@ -236,6 +244,8 @@ class Gateway:
             while not (await asyncio.wait((writing,), timeout=_LOOK_SECONDS))[0]:
                 if not nc.is_connected or nc.stats["reconnects"] != connection:
                     raise _Away(sent=True)
+                if clock() >= give_up:
+                    raise LogUnavailable("the log does not acknowledge in time")
             return writing.result()
         finally:
             writing.cancel()
