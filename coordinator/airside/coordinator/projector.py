@@ -31,7 +31,9 @@ _log = logging.getLogger("airside.projector")
 class Projector:
     """Keeps the views at the log's end."""
 
-    def __init__(self, log: Log, live: LiveViews, feed: Feed, *, read_from: Log | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, log: Log, live: LiveViews, feed: Feed, *, read_from: Log | None = None, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         #: Set once the views hold what the log held when the projector started.
         self.caught_up = asyncio.Event()
         self._live = live
