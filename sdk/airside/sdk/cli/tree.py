@@ -33,7 +33,20 @@ OWN: Final = {
 #: Groups that have no commands but those of other components.
 ADDED_GROUPS: Final = {"views": "Look after what is folded from the log."}
 #: What people need first comes first; the rest follows in alphabetical order.
-ORDER: Final = ("up", "demo", "status", "events", "resources", "runs", "automations", "query", "tokens", "hooks", "views")
+ORDER: Final = (
+    "up",
+    "demo",
+    "status",
+    "events",
+    "resources",
+    "runs",
+    "automations",
+    "query",
+    "tokens",
+    "hooks",
+    "watch",
+    "views",
+)
 
 NO_MARKUP: Final[Any] = None  # plain help: formatting it with rich costs 100 ms
 
