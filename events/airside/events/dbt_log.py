@@ -5,6 +5,7 @@ Any dbt that writes JSON lines will do (`--log-format json` or `--log-format-fil
 """
 
 import re
+import signal
 from collections import Counter
 from typing import Any, Final
 
@@ -69,6 +70,7 @@ class LogReader:
     def finish(self, exit_code: int | None = None, sources: object = None) -> list[wire.WireEvent]:
         """Give what is left to tell once dbt has ended: how the command went, and how fresh its sources are.
 
+        A negative `exit_code` is the signal that killed dbt. Nodes that it was busy with then are told as crashed.
         Sources wait for `sources`, the sources.json of this command, which knows more than the log does; without it
         the log must do. Raises InvalidEvent when that file is none.
         """
@@ -85,6 +87,8 @@ class LogReader:
             found = []
         for held in self._sources.values():
             events += self._node_events(held)
+        if exit_code:
+            events += self._lost_nodes()
         success = self._ended.get("success") if exit_code is None else exit_code == 0
         counts = Counter(self._statuses.values())
         facts = {
@@ -93,6 +97,7 @@ class LogReader:
             "elapsed_seconds": self._ended.get("elapsed"),
             "success": success if isinstance(success, bool) else not dbt.FAILED & counts.keys(),
             "exit_code": exit_code,
+            "signal": _signal(exit_code),
             "nodes": dict(counts),
             "started_at": self._begun,
         }
@@ -177,6 +182,18 @@ class LogReader:
         known = self._node(result["unique_id"], result["node_info"])
         return list(dbt.node_events(result, self._metadata, known, self._limits))
 
+    def _lost_nodes(self) -> list[_Json]:
+        """Tell of the nodes that began and of whose end dbt did not come to speak."""
+        lost = [unique_id for unique_id, status in self._statuses.items() if status == "started"]
+        self._statuses |= dict.fromkeys(lost, "crashed")
+        return [
+            event
+            for unique_id in lost
+            for event in dbt.node_events(
+                {"unique_id": unique_id, "status": "crashed"}, self._metadata, self._node(unique_id, {}), self._limits
+            )
+        ]
+
     def _node(self, unique_id: str, node_info: _Json) -> _Json:
         """Look the node up in the manifest; without one, take what the line says of it."""
         known = dbt.node_of(self.manifest, unique_id)
@@ -209,6 +226,16 @@ class LogReader:
         found = [event for event in events if event.id not in self._told]
         self._told |= {event.id for event in found}
         return found
+
+
+def _signal(exit_code: int | None) -> str | None:
+    """Name the signal that a negative exit code stands for."""
+    if exit_code is None or exit_code >= 0:
+        return None
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return str(-exit_code)
 
 
 def _ended(info: _Json, data: _Json) -> _Json:

@@ -49,6 +49,7 @@ WORDS: Final[Mapping[str, Mapping[str, State]]] = {
         "fail": _S.FAILED,
         "runtime_error": _S.FAILED,
         "partial_success": _S.FAILED,
+        "crashed": _S.CRASHED,
         "skipped": _S.SKIPPED,
         "no_op": _S.SKIPPED,
     },
@@ -196,7 +197,7 @@ def _dbt(event: WireEvent) -> RunFact | None:
     payload = _payload(event)
     is_task = what != "invocation"
     if not is_task and payload.get("success") is False:
-        state = State.FAILED
+        state = State.CRASHED if payload.get("signal") else State.FAILED
     command = payload.get("command")
     start = _micros(payload.get("started_at"))
     return RunFact(

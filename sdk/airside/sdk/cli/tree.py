@@ -29,6 +29,7 @@ OWN: Final = {
     "tokens": "airside.sdk.cli.tokens:app",
     "hooks": "airside.sdk.cli.hooks:app",
     "spool": "airside.sdk.cli.spool:app",
+    "dbt": "airside.sdk.cli.dbt:app",
 }
 #: Groups that have no commands but those of other components.
 ADDED_GROUPS: Final = {"views": "Look after what is folded from the log."}

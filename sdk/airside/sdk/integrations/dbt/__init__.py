@@ -1,0 +1,1 @@
+"""dbt: its commands run and read live, and artifacts sent afterwards. Nothing here imports dbt."""
