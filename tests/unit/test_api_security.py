@@ -101,6 +101,9 @@ def test_the_table_gives_no_role_more_than_its_work() -> None:
         "/api/events",
         "/api/v1/lineage",
         "/api/v1/lineage/batch",
+        "/api/runs/states",
+        "/api/runs/{run_id}/states",
+        "/api/runs/{run_id}/state",
     }
     assert {method for method, path in by_role[Role.VIEWER] if path not in {"/api/query", "/hooks/{slug}"}} <= {
         "GET",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -27,8 +27,10 @@ from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.parts import Parts
 from airside.coordinator.projector import Projector
 from airside.coordinator.rebuilding import Rebuilder
+from airside.coordinator.runs import Commands, Desk, Proposals, RunWatch
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.token_store import TokenStore
+from airside.coordinator.views import reads
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
@@ -113,6 +115,9 @@ class Coordinator:
             fired=self._count_firing,
             refused=self.metrics.firings_cut.inc,
         )
+        proposals = Proposals(self.log, self.settings.names)
+        watch = RunWatch(self.log, self.feed, proposals, self._beating, lambda: bool(self.not_ready()))
+        self.runs = Desk(self.log, proposals, Commands(self.log, proposals), watch)
         await self._start_actions(url)
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
@@ -122,6 +127,8 @@ class Coordinator:
         asker = QueryAsker(self.log, self._questions, self._ask)
         self.parts.run("queries", asker.run)
         self._stops.append(lambda: self.parts.stop("queries"))
+        self.parts.run("runs", watch.run, progress=lambda: watch.seen)
+        self._stops.append(lambda: self.parts.stop("runs"))
         self.parts.run("broker", self.broker_watch.run, progress=lambda: self.broker_watch.looks)
         self._stops.append(lambda: self.parts.stop("broker"))
 
@@ -242,6 +249,11 @@ class Coordinator:
         await self.parts.stop("engine")
         if self.parts.damage is None:
             await self.engine.save()
+
+    async def _beating(self) -> Iterable[tuple[str, str, int, Mapping[str, Any]]]:
+        """List the running flows that are to be heard of, once the views are where the log ends."""
+        await self.projector.caught_up.wait()
+        return await self.run_read(reads.beating_runs)
 
     def _questions(self) -> list[Question]:
         """List the queries of the automations that are enabled, once this coordinator is where the log ends."""

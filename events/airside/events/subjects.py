@@ -38,6 +38,16 @@ def event(workspace: str, resource_id: str, event_type: str) -> str:
     return f"ev.{workspace}.{token(resource_id)}.{type_tokens(event_type)}"
 
 
+def flow_run_changes(workspace: str, run_id: str) -> str:
+    """Name all subjects on which changes of one flow run's state stand."""
+    return f"ev.{workspace}.{token(run_id)}.flow_run.*"
+
+
+def about(workspace: str, resource_id: str) -> str:
+    """Name all subjects on which anybody says something about one resource."""
+    return f"ev.{workspace}.{token(resource_id)}.>"
+
+
 def control(workspace: str, resource_id: str, event_type: str) -> str:
     """Name the subject of an event that only the plane writes."""
     return f"ctl.{workspace}.{token(resource_id)}.{type_tokens(event_type)}"

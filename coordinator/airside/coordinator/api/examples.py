@@ -231,7 +231,7 @@ def _body(content: dict[str, Any], description: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-_EVENT_SCHEMA: Final = {
+_EVENT_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["type", "resource"],
     "properties": {
@@ -305,6 +305,50 @@ POST_HOOK: Final = _body(
         "text/plain": {"schema": {"type": "string"}, "example": "anything"},
     },
     "Whatever the sender sends; the hook's template reads it.",
+)
+
+ACCEPTED_CHANGE: Final[dict[str, Any]] = {"position": 1214, "state": "running", "seq": 1}
+RUN_STATE: Final[dict[str, Any]] = {
+    "id": "run://airside/01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa",
+    "state": "running",
+    "seq": 1,
+    "position": 1214,
+    "event": EVENT,
+    "cancel": False,
+}
+_CHANGE: Final = {
+    "id": "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa.1",
+    "type": "task_run.running",
+    "time": "2026-11-22T08:41:07.120000Z",
+    "resource": {"id": "run://airside/01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa", "kind": "task_run", "name": "load-0"},
+    "payload": {"seq": 1, "attempt": 1},
+}
+POST_CHANGES: Final = _body(
+    {"application/json": {"schema": {"type": "array", "items": _EVENT_SCHEMA}, "example": [_CHANGE]}},
+    "Changes, as events `task_run.<state>` and `flow_run.<state>` with their number in `payload.seq`.",
+)
+_PROPOSAL_SCHEMA: Final = {
+    "type": "object",
+    "required": ["state", "expected"],
+    "properties": {
+        "state": {"type": "string", "description": "the state to change to"},
+        "expected": {"type": "integer", "description": "number of the last change the proposer saw; 0: a new run"},
+        **{name: schema for name, schema in _EVENT_SCHEMA["properties"].items() if name != "type"},
+    },
+}
+POST_PROPOSAL: Final = _body(
+    {
+        "application/json": {
+            "schema": _PROPOSAL_SCHEMA,
+            "example": {
+                "state": "running",
+                "expected": 0,
+                "related": [{"id": "flow://nightly", "role": "flow"}],
+                "payload": {"attempt": 1},
+            },
+        }
+    },
+    "The state, what the proposer saw last, and the fields of the event that the change becomes.",
 )
 
 _AUTOMATIONS: Final = """\

@@ -8,6 +8,7 @@ from airside.coordinator.api.settings import HttpSettings
 from airside.coordinator.feed import Feed
 from airside.coordinator.hooks.book import Hooks
 from airside.coordinator.metrics import Metrics
+from airside.coordinator.runs import Desk
 from airside.coordinator.tokens import Tokens
 from airside.events.exceptions import AirsideError
 from airside.events.limits import Limits
@@ -144,6 +145,8 @@ class Plane(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def hooks(self) -> Hooks: ...
+    @property
+    def runs(self) -> Desk: ...
     @property
     def metrics(self) -> Metrics: ...
 

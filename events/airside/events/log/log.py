@@ -3,6 +3,7 @@
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from nats.aio.client import Client
 
@@ -10,6 +11,7 @@ from airside.events.exceptions import LogDamaged, LogError
 from airside.events.log import reader, streams, writer
 from airside.events.log.batch import Appended, Batch, Head, Poison
 from airside.events.log.entries import interpret
+from airside.events.log.once import OnceWriter
 from airside.events.wire import Record, to_micros
 
 _NO_MESSAGE = 10_037
@@ -20,6 +22,7 @@ class Log:
 
     def __init__(self, nc: Client) -> None:
         self.nc = nc
+        self._once = OnceWriter(nc)
 
     async def ensure(self, *, replicas: int = 1, max_bytes: int = -1) -> None:
         """Create the streams that are missing; see `streams.ensure`."""
@@ -44,7 +47,9 @@ class Log:
         return await writer.append(self.nc, message, expected_last=expected_last, among=among)
 
     async def create_once(self, subject: str, data: bytes) -> bool:
-        """Write what must exist once for ever; see `writer.create_once`."""
+        """Write what must exist once for ever; see `writer.create_once`. Those of stream FIRE share batches."""
+        if subject.startswith(streams.FIRE_SUBJECTS):
+            return await self._once.write(subject, data)
         return await writer.create_once(self.nc, subject, data)
 
     async def get(self, position: int) -> Record | Poison:
@@ -55,20 +60,22 @@ class Log:
             if error.code == _NO_MESSAGE:
                 raise LogError(f"the log has no entry at position {position}") from error
             raise
-        message = answer["message"]
-        received = to_micros(datetime.fromisoformat(message["time"]))
-        data = b64decode(message.get("data", ""))
-        return interpret(position, received, message["subject"], data)
+        return _entry(answer["message"])
 
     async def last_on_subject(self, subject: str) -> int:
         """Give the position of the last entry on a subject, which may hold wildcards; 0 when there is none."""
+        entry = await self.last(subject)
+        return entry.position if entry else 0
+
+    async def last(self, subject: str) -> Record | Poison | None:
+        """Give the last entry on a subject, which may hold wildcards, as the stream's leader has it."""
         try:
             answer = await streams.api(self.nc, f"STREAM.MSG.GET.{streams.EVENTS}", {"last_by_subj": subject})
         except streams.ApiError as error:
             if error.code == _NO_MESSAGE:
-                return 0
+                return None
             raise
-        return int(answer["message"]["seq"])
+        return _entry(answer["message"])
 
     def follow(self, after: int, *, created: str = "", max_batch: int = 4_000, linger: float = 0.0) -> reader.Reader:
         """Read on from behind a position, for ever; see `reader.Reader`."""
@@ -109,3 +116,8 @@ class Log:
                     f"{LogDamaged.__doc__} At position {position} stood event {event_id}, now {found}."
                     " Restore the stream from a backup."
                 )
+
+
+def _entry(message: dict[str, Any]) -> Record | Poison:
+    received = to_micros(datetime.fromisoformat(message["time"]))
+    return interpret(int(message["seq"]), received, message["subject"], b64decode(message.get("data", "")))

@@ -18,11 +18,12 @@ from airside.coordinator.views.reads.events import count_events, get_event, list
 from airside.coordinator.views.reads.filters import EventFilter
 from airside.coordinator.views.reads.pages import Page
 from airside.coordinator.views.reads.resources import get_resource, list_resources
-from airside.coordinator.views.reads.runs import get_run, list_runs
+from airside.coordinator.views.reads.runs import beating_runs, get_run, list_runs
 
 __all__ = [
     "EventFilter",
     "Page",
+    "beating_runs",
     "count_events",
     "counts",
     "edges",

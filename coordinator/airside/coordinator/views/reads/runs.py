@@ -9,7 +9,7 @@ import orjson
 from airside.coordinator.views.reads.events import list_events
 from airside.coordinator.views.reads.filters import EventFilter, Where
 from airside.coordinator.views.reads.pages import MAX_LIMIT, Page, clamp, iso, page, parsed, read_cursor
-from airside.events import run_facts, wire
+from airside.events import run_facts, run_states, vocabulary, wire
 from airside.events.wire import Micros
 
 MAX_SHOWN: Final = 200  # events and children that come with one run
@@ -125,3 +125,18 @@ def _run(row: tuple[Any, ...]) -> dict[str, Any]:
         "first_position": first_position,
         "last_position": last_position,
     }
+
+
+def beating_runs(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int, dict[str, Any]]]:
+    """List the runs of flows that have a process and have sent heartbeats, in all workspaces.
+
+    Each with the position where it was last heard of, and the payload of its last heartbeat.
+    """
+    rows = con.execute(
+        "SELECT r.workspace, r.id, greatest(r.last_position, max(e.position)), arg_max(e.payload, e.position)"
+        " FROM runs r JOIN events e ON e.workspace = r.workspace AND e.resource_id = r.id AND e.type = ?"
+        " WHERE r.source = 'airside' AND r.kind = 'run' AND list_contains(?::VARCHAR[], r.state)"
+        " GROUP BY r.workspace, r.id, r.last_position",
+        [vocabulary.RESOURCE_HEARTBEAT, [str(state) for state in run_states.ALIVE]],
+    ).fetchall()
+    return [(workspace, run, position, parsed(payload) or {}) for workspace, run, position, payload in rows]

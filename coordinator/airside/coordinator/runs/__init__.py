@@ -1,0 +1,21 @@
+"""Runs of flows as everybody may change them: proposals, commands, and the watch over those that fall silent."""
+
+from airside.coordinator.runs.commands import Commands, Who
+from airside.coordinator.runs.desk import Desk
+from airside.coordinator.runs.exceptions import NoDeployment, NoSuchRun, RunChanged
+from airside.coordinator.runs.present import Present
+from airside.coordinator.runs.proposals import Accepted, Proposals
+from airside.coordinator.runs.watch import RunWatch
+
+__all__ = [
+    "Accepted",
+    "Commands",
+    "Desk",
+    "NoDeployment",
+    "NoSuchRun",
+    "Present",
+    "Proposals",
+    "RunChanged",
+    "RunWatch",
+    "Who",
+]

@@ -1,0 +1,86 @@
+"""The state a run is in, as the last change of it on the log says."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from airside.events import run_states, subjects, wire
+from airside.events.log import Log, Poison
+from airside.events.run_states import State
+from airside.events.wire import Record
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PREFIX: Final = "run://airside/"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A run's last change: its number, its state, and the entry of the log that tells of it."""
+
+    state: State
+    seq: int
+    record: Record
+
+    @property
+    def position(self) -> int:
+        """Where the change stands on the log."""
+        return self.record.position
+
+    def payload(self) -> dict[str, Any]:
+        """Read the change's payload; of one that is damaged nothing."""
+        try:
+            found = self.record.event.payload_object()
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as the API shows it."""
+        return {
+            "id": self.record.event.resource.id,
+            "state": str(self.state),
+            "seq": self.seq,
+            "position": self.position,
+            "event": wire.to_dict(self.record),
+        }
+
+
+def resource_id(run: str) -> str:
+    """Give the id of the run as a resource; a bare UUID names a run of Airside's own."""
+    return f"{_PREFIX}{run}" if _UUID.fullmatch(run) else run
+
+
+def change_id(run: str, seq: int, word: str = "") -> str:
+    """Make the id of a run's change. Without a word it is the one that the run's own process gives."""
+    name = f"{run.removeprefix(_PREFIX)}.{seq}"
+    return f"{name}.{word}" if word else name
+
+
+def of_record(record: Record) -> Present | None:
+    """Read an entry as the change of a flow run; None for any other."""
+    state = run_states.of_type(record.event.type)
+    if state is None or not record.event.type.startswith("flow_run."):
+        return None
+    found = Present(state, 1, record)
+    seq = found.payload().get("seq")
+    # Others may tell of runs without counting.
+    return Present(state, seq, record) if type(seq) is int and 0 < seq < 2**53 else found
+
+
+async def read(log: Log, workspace: str, run: str) -> Present | None:
+    """Read it from the log, where the last word is; the views may lag. None when there is no such run.
+
+    Raises LogError.
+    """
+    entry = await log.last(subjects.flow_run_changes(workspace, run))
+    return of_record(entry) if entry is not None and not isinstance(entry, Poison) else None
+
+
+async def is_to_be_cancelled(log: Log, workspace: str, present: Present) -> bool:
+    """Tell whether somebody wants the run to end. A process that was away may have written over the wish since."""
+    if present.state in run_states.TERMINAL - {State.CRASHED}:
+        return False
+    if present.state is State.CANCELLING:
+        return True
+    run = present.record.event.resource.id
+    return bool(await log.last_on_subject(subjects.event(workspace, run, f"flow_run.{State.CANCELLING}")))

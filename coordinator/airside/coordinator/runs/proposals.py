@@ -1,0 +1,96 @@
+"""Changes of runs are proposed; the log decides.
+
+A proposal names the number of the last change that its proposer saw. The change is written on the condition that the
+run's last change is still the one it was checked against. So of any number of proposers at any number of coordinators
+one wins, without a lock or a leader, and the others learn what the run is now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from airside.coordinator.runs import present as presents
+from airside.coordinator.runs.exceptions import NotAllowed, RunChanged
+from airside.coordinator.runs.present import Present
+from airside.events import run_states, subjects
+from airside.events.exceptions import Conflict, LogRefused
+from airside.events.log import Log, outgoing
+from airside.events.run_states import State
+from airside.events.wire import MAX_BYTES, Record, WireEvent
+
+#: A conflict that left the run as it was is tried again so often: the broker was between two writes.
+_TRIES: Final = 4
+
+
+class Names(Protocol):
+    """Other names of resources, see `airside.events.aliases`."""
+
+    def apply(self, events: Sequence[WireEvent]) -> Sequence[WireEvent]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A change is on the log."""
+
+    position: int
+    state: State
+    seq: int
+
+
+class Proposals:
+    """Writes changes of flow runs, if the run is as their proposer saw it."""
+
+    def __init__(self, log: Log, names: Names) -> None:
+        self._log = log
+        self._names = names
+
+    async def propose(self, event: WireEvent, state: State, expected: int) -> Accepted:
+        """Write the change whose number is `expected` + 1. Proposing the same again is harmless.
+
+        Raises RunChanged, NotAllowed, LogUnavailable, LogFull, LogRefused.
+        """
+        event = self._names.apply([event])[0]
+        run = event.resource.id
+        among = subjects.flow_run_changes(event.workspace, run)
+        message = outgoing(event)
+        if len(message.data) > MAX_BYTES:
+            raise LogRefused(f"the change takes {len(message.data):,} bytes; at most {MAX_BYTES:,} do")
+        for _ in range(_TRIES):
+            now = await presents.read(self._log, event.workspace, run)
+            if now is not None and _is_same(now.record, event):
+                return Accepted(now.position, now.state, now.seq)
+            check(now, state, expected)
+            try:
+                position, known = await self._log.append(message, expected_last=now.position if now else 0, among=among)
+            except Conflict:
+                continue
+            if not known:
+                return Accepted(position, state, expected + 1)
+            break  # the broker remembers the id: ours that came twice, or another's of the same number
+        now = await presents.read(self._log, event.workspace, run)
+        if now is not None and _is_same(now.record, event):
+            return Accepted(now.position, now.state, now.seq)
+        raise RunChanged(_changed(now), now)
+
+
+def check(now: Present | None, state: State, expected: int) -> None:
+    """Compare a proposal with the run as it is. Raises RunChanged, NotAllowed."""
+    if (now.seq if now else 0) != expected:
+        raise RunChanged(_changed(now), now)
+    last = now.state if now else None
+    if not run_states.may_change(last, state):
+        possible = run_states.INITIAL if last is None else run_states.CHANGES[last]
+        words = ", ".join(sorted(word for word in possible if word not in run_states.TASK_ONLY)) or "nothing"
+        what = f"a run that is {last} changes" if last else "a new run begins"
+        raise NotAllowed(f"{what} to {words}, not to {state}", now)
+
+
+def _is_same(stored: Record, event: WireEvent) -> bool:
+    there = stored.event
+    return there.id == event.id and there.type == event.type and there.time == event.time
+
+
+def _changed(now: Present | None) -> str:
+    if now is None:
+        return "nobody has heard of this run; propose its first change with `expected` 0"
+    return f"the run is {now.state} since its change {now.seq}; somebody else changed it"
