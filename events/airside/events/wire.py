@@ -111,3 +111,9 @@ def to_dict(record: Record) -> dict[str, Any]:
         "position": record.position,
         "received": from_micros(record.received).isoformat().replace("+00:00", "Z"),
     }
+
+
+def as_sent(event: WireEvent) -> dict[str, Any]:
+    """Give an event that is not on the log yet as the plain JSON object that senders send."""
+    whole = to_dict(Record(0, 0, "", event))
+    return {name: value for name, value in whole.items() if name not in ("workspace", "position", "received")}

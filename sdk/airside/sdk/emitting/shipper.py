@@ -78,6 +78,12 @@ class Shipper:
         if self._thread is None and not self._ended:
             self._start()
 
+    def wake(self) -> None:
+        """Begin to ship what processes that are gone left, though nothing was put yet."""
+        if self._thread is None and not self._ended:
+            self._start()
+        self._ring()
+
     def drain(self, timeout: float, *, give_up_when_away: bool = False) -> bool:
         """Wait until everything that was put is acknowledged; tell whether it is. It tries now, whatever was before."""
         deadline = time.monotonic() + timeout
