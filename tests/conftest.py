@@ -18,6 +18,9 @@ from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
 from airside.events.log import Log, ReaderClient, connect
+from tests.support.flows import told
+
+__all__ = ["told"]
 
 # In CI the same histories each time: a run says something about the change, not about luck. Elsewhere new ones.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)

@@ -9,16 +9,45 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
+    from airside.sdk.flows.context import tags
+    from airside.sdk.flows.flow import flow
+    from airside.sdk.flows.futures import allow_failure, unmapped
+    from airside.sdk.flows.retries import exponential
+    from airside.sdk.flows.runners.threads import ThreadRunner
+    from airside.sdk.flows.states import State, completed, failed
+    from airside.sdk.flows.task import task
 
-__all__ = ["aemit", "emit", "emit_stats", "flush", "heartbeat"]
+__all__ = [
+    "State",
+    "ThreadRunner",
+    "aemit",
+    "allow_failure",
+    "completed",
+    "emit",
+    "emit_stats",
+    "exponential",
+    "failed",
+    "flow",
+    "flush",
+    "heartbeat",
+    "tags",
+    "task",
+    "unmapped",
+]
 
-_WHERE = {
-    "aemit": "airside.sdk.emitting.api",
-    "emit": "airside.sdk.emitting.api",
-    "emit_stats": "airside.sdk.emitting.api",
-    "flush": "airside.sdk.emitting.api",
-    "heartbeat": "airside.sdk.emitting.heartbeat",
+#: Each module of this package, and what is imported from it.
+_FROM = {
+    "emitting.api": "aemit emit emit_stats flush",
+    "emitting.heartbeat": "heartbeat",
+    "flows.context": "tags",
+    "flows.flow": "flow",
+    "flows.futures": "allow_failure unmapped",
+    "flows.retries": "exponential",
+    "flows.runners.threads": "ThreadRunner",
+    "flows.states": "State completed failed",
+    "flows.task": "task",
 }
+_WHERE = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from airside.sdk.flows import interrupts, prints
@@ -15,28 +15,38 @@ Sink = Callable[[str], None] | None
 def call(function: Callable[[], Any], *, timeout: float | None, stop: Stop | None, sink: Sink) -> Any:
     """Call a plain function. Raises RunTimedOut, RunCancelled, or what it raises."""
     interrupts.ready_to_wake()
-    with interrupts.limited(timeout, stop), prints.logged(sink):
-        return function()
+    if sink is None:
+        return interrupts.limited(function, timeout, stop)
+    with prints.logged(sink):
+        return interrupts.limited(function, timeout, stop)
 
 
-async def acall(function: Callable[[], Any], *, timeout: float | None, stop: Stop | None, sink: Sink) -> Any:
+async def acall(
+    function: Callable[[], Awaitable[Any]], *, timeout: float | None, stop: Stop | None, sink: Sink = None
+) -> Any:
     """Call a coroutine function, cancelling it at its limits. Raises as `call`, and CancelledError from outside."""
     with prints.logged(sink):
         work = asyncio.ensure_future(function())
     loop = asyncio.get_running_loop()
 
     def stopped(_reason: str) -> None:
-        loop.call_soon_threadsafe(work.cancel)
+        try:
+            loop.call_soon_threadsafe(work.cancel)
+        except RuntimeError:
+            pass  # the loop is closed, and with it the work
 
     if stop is not None:
         stop.tell(stopped)
     try:
-        async with asyncio.timeout(timeout):
-            return await work
-    except TimeoutError:
-        if timeout is not None and work.cancelled():
-            raise RunTimedOut(f"took longer than {timeout:g} s") from None
-        raise
+        async with asyncio.timeout(timeout) as limit:
+            value = await work
+        if limit.expired():
+            raise RunTimedOut(f"took longer than {timeout:g} s")
+        return value
+    except TimeoutError as error:
+        if isinstance(error, RunTimedOut) or not (limit.expired() and work.cancelled()):
+            raise
+        raise RunTimedOut(f"took longer than {timeout:g} s") from None
     except asyncio.CancelledError:
         if stop is not None and stop.asked:
             raise RunCancelled(stop.reason) from None

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,8 +26,10 @@ class Stop:
     def __init__(self, parent: "Stop | None" = None) -> None:
         self._asked = threading.Event()
         self._reason = ""
-        self._told: list[Any] = []
+        self._closed = ""
+        self._told: dict[Callable[[str], object], None] = {}
         self._lock = threading.Lock()
+        self._parent = parent
         if parent is not None:
             parent.tell(self.ask)
 
@@ -37,9 +39,23 @@ class Stop:
         return self._asked.is_set()
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing may begin any more."""
+        return bool(self._closed) or self._asked.is_set()
+
+    @property
     def reason(self) -> str:
         """Why, in words for people."""
-        return self._reason
+        return self._reason or self._closed
+
+    def close(self, reason: str) -> None:
+        """Keep work that has not begun from beginning; what runs goes on."""
+        self._closed = self._closed or reason
+
+    def leave(self) -> None:
+        """Be over: a parent's wish does not concern this any more."""
+        if self._parent is not None:
+            self._parent.forget(self.ask)
 
     def ask(self, reason: str) -> None:
         """Wish it, once; whoever asked to be told is told in this thread."""
@@ -52,19 +68,18 @@ class Stop:
         for call in told:
             call(reason)
 
-    def tell(self, call: Any) -> None:
+    def tell(self, call: Callable[[str], object]) -> None:
         """Call `call(reason)` when it is wished, at once if it was."""
         with self._lock:
-            self._told.append(call)
+            self._told[call] = None
             late = self._asked.is_set()
         if late:
             call(self._reason)
 
-    def forget(self, call: Any) -> None:
+    def forget(self, call: Callable[[str], object]) -> None:
         """Tell this one no more."""
         with self._lock:
-            if call in self._told:
-                self._told.remove(call)
+            self._told.pop(call, None)
 
     def check(self) -> None:
         """Raise RunCancelled when the run is to end."""
@@ -79,7 +94,7 @@ class Stop:
 
 @dataclass(slots=True, kw_only=True)
 class FlowContext:
-    """What belongs to one run of a flow."""
+    """What belongs to one run of a flow. `stop` is the run's; `work` that of what runs inside it in this attempt."""
 
     flow: "Flow[..., Any]"
     run: Run
@@ -88,6 +103,7 @@ class FlowContext:
     reporter: Reporter
     runner: "TaskRunner"
     stop: Stop
+    work: Stop
     loop: asyncio.AbstractEventLoop | None = None
     parent: "FlowContext | None" = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -2,12 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from airside.sdk.flows import attempts, flow_run, futures, options
+from airside.sdk.flows import attempts, flow_run, futures, iterating, options
 from airside.sdk.flows.exceptions import BadOption
 from airside.sdk.flows.options import Delay, FlowOptions, Hook
 from airside.sdk.flows.parameters import Parameters
@@ -42,7 +42,7 @@ class Flow(Generic[P, R]):
 
     def with_options(self, **changed: Any) -> "Flow[P, R]":
         """Give the same flow with other options; those of `@flow`."""
-        return Flow(self.fn, _options(self.fn, _given(self.options) | changed))
+        return Flow(self.fn, _options(self.fn, options.changed(_given(self.options), changed)))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the flow here and give its value; of a coroutine function give the coroutine.
@@ -53,7 +53,7 @@ class Flow(Generic[P, R]):
         return_state = bool(kwargs.pop("return_state", False))
         values = self.parameters.bind(args, kwargs)
         if attempts.is_generator(self.fn):
-            made = _each_async(self, values) if self.is_async else _each(self, values)
+            made = iterating.each_async(self, values) if self.is_async else iterating.each(self, values)
             return cast(R, made)
         if self.is_async:
             return cast(R, self._call_async(values, return_state=return_state))
@@ -82,17 +82,6 @@ class Flow(Generic[P, R]):
             return sha256(inspect.getsource(self.fn).encode()).hexdigest()[:12]
         except (OSError, TypeError):
             return None
-
-
-def _each(flow: Flow[..., Any], values: Mapping[str, Any]) -> Iterator[Any]:
-    with flow_run.iterating(flow, values) as made:
-        yield from made
-
-
-async def _each_async(flow: Flow[..., Any], values: Mapping[str, Any]) -> AsyncIterator[Any]:
-    async with flow_run.iterating_async(flow, values) as made:
-        async for value in made:
-            yield value
 
 
 @overload
@@ -132,7 +121,7 @@ def flow(function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
     """
     if function is None:
         return lambda decorated: flow_of(decorated, given)
-    if given or not callable(function):
+    if given or not (callable(function) or isinstance(function, classmethod)):
         raise BadOption("write @flow, or @flow(name=…, …) with keywords only")
     return flow_of(function, given)
 

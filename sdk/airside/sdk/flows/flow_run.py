@@ -1,22 +1,24 @@
 """One run of a flow: begins, runs the function with its tasks around it, and decides how it ended."""
 
 import asyncio
+import functools
 import logging
 import os
 import platform
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import Token
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, context, futures, naming, reporting, retries
+from airside.sdk.flows import attempts, context, futures, interrupts, naming, reporting, retries, task_run
 from airside.sdk.flows.context import FlowContext, Stop
-from airside.sdk.flows.exceptions import RunCancelled, RunRefused
+from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunTimedOut
 from airside.sdk.flows.hooks import call_hooks
 from airside.sdk.flows.reporting import Run
 from airside.sdk.flows.states import State, describe, failed, from_return
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Set for the process that an agent starts: the run that it is to carry out, and how many changes it has had.
 RUN_ID, RUN_SEQ = "AIRSIDE_RUN_ID", "AIRSIDE_RUN_SEQ"
+#: So long a run that is to end waits for its tasks to stop. What does not stop then is left behind.
+_GRACE_SECONDS: Final = 5.0
 
 
 class Terminated(SystemExit):
@@ -37,86 +41,57 @@ class Terminated(SystemExit):
 
 def execute(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> State[Any]:
     """Run a plain flow to its end. What the function raises is in the state; what ends a program is raised too."""
-    life = _Life(flow, values)
-    with life.around():
-        if (state := life.begin()) is not None:
-            return state
-        while True:
-            life.attempt()
+    with interrupts.Shield():
+        life = Life(flow, values)
+        with life.around(), life.inside():
             try:
-                value = attempts.call(life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink)
-                futures.concurrent_wait(life.unfinished())
-                return life.finish(from_return(value, futures.states_in(value)))
-            except BaseException as error:  # noqa: BLE001 - each kind has its end
-                life.abandon(error)
-                futures.concurrent_wait(life.unfinished())
-                delay = life.after(error)
-                if delay is None:
-                    return life.end(error)
-                if not life.wait(delay):
-                    return life.end(RunCancelled(life.stop.reason))
+                if (state := life.begin()) is not None:
+                    return state
+                while True:
+                    try:
+                        life.attempt()
+                        value = attempts.call(life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink)
+                        life.wait_for_tasks()
+                        state = from_return(value, futures.states_in(value))
+                    except BaseException as error:  # noqa: BLE001 - each kind has its end
+                        delay = life.after(life.abandon(error))
+                        if delay is None:
+                            return life.end(error)
+                    else:
+                        return life.finish(state)
+                    interrupts.limited(functools.partial(time.sleep, delay), None, life.stop)
+            except BaseException as error:  # noqa: BLE001 - also while it waited for the next attempt
+                return life.end(error)
 
 
 async def execute_async(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> State[Any]:
     """Run a coroutine flow to its end, as `execute`."""
-    life = _Life(flow, values, asyncio.get_running_loop())
-    with life.around():
-        if (state := life.begin()) is not None:
-            return state
-        while True:
-            life.attempt()
-            try:
-                value = await attempts.acall(life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink)
-                await futures.all_ended(life.unfinished())
-                return life.finish(from_return(value, futures.states_in(value)))
-            except BaseException as error:  # noqa: BLE001 - each kind has its end
-                life.abandon(error)
-                if not isinstance(error, asyncio.CancelledError):
-                    await futures.all_ended(life.unfinished())
-                delay = life.after(error)
-                if delay is None:
-                    return life.end(error)
-                await asyncio.sleep(delay)
-
-
-@contextmanager
-def iterating(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> Iterator[Iterator[Any]]:
-    """Run a generator flow: what it yields comes out as it is made, and the run ends when the generator does."""
-    life = _Life(flow, values)
-    with life.around():
-        life.begin()
-        life.attempt()
+    life = Life(flow, values, asyncio.get_running_loop())
+    with life.around(), life.inside():
         try:
-            args, kwargs = flow.parameters.call(life.values)
-            yield flow.fn(*args, **kwargs)
-            futures.concurrent_wait(life.unfinished())
-        except GeneratorExit:
-            life.end(RunCancelled("its values were not wanted any more"))
-            raise
-        except BaseException as error:
-            life.end(error)
-            raise
-        life.finish(from_return(None, None))
+            await futures.all_ended(futures.find(dict(values)))
+            if (state := life.begin()) is not None:
+                return state
+            while True:
+                try:
+                    life.attempt()
+                    value = await attempts.acall(
+                        life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink
+                    )
+                    await attempts.acall(life.tasks_ended, timeout=None, stop=life.stop)
+                    state = from_return(value, futures.states_in(value))
+                except BaseException as error:  # noqa: BLE001 - each kind has its end
+                    delay = life.after(await life.abandon_async(error))
+                    if delay is None:
+                        return life.end(error)
+                else:
+                    return life.finish(state)
+                await attempts.acall(functools.partial(asyncio.sleep, delay), timeout=None, stop=life.stop)
+        except BaseException as error:  # noqa: BLE001 - also while it waited for the next attempt
+            return life.end(error)
 
 
-@asynccontextmanager
-async def iterating_async(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[Any]]:
-    """Run an async generator flow, as `iterating`."""
-    life = _Life(flow, values, asyncio.get_running_loop())
-    with life.around():
-        life.begin()
-        life.attempt()
-        try:
-            args, kwargs = flow.parameters.call(life.values)
-            yield flow.fn(*args, **kwargs)
-            await futures.all_ended(life.unfinished())
-        except BaseException as error:
-            life.end(error)
-            raise
-        life.finish(from_return(None, None))
-
-
-class _Life:
+class Life:
     """The changes of one flow run: what is the same for plain and coroutine flows."""
 
     def __init__(
@@ -126,7 +101,7 @@ class _Life:
         self._options = flow.options
         self.values = values
         parent, outer = context.flow_context.get(), context.task_context.get()
-        self.stop = Stop(parent.stop if parent is not None else None)
+        self.stop = Stop(parent.work if parent is not None else None)
         self._reporter = parent.reporter if parent is not None else reporting.reporter()
         self._run, tags = _new_run(flow, values, parent, outer)
         self._context = FlowContext(
@@ -137,31 +112,43 @@ class _Life:
             reporter=self._reporter,
             runner=flow.new_runner(),
             stop=self.stop,
+            work=Stop(self.stop),
             loop=loop,
             parent=parent,
         )
         self.sink = logging.getLogger("airside.prints").info if flow.options.log_prints else None
+        self._ended = False
+        self._terminated = False
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Open and close what the run needs: its context, its runner, the signal handler, its heartbeat."""
-        outer: Token[Any] = context.task_context.set(None)
-        token = context.flow_context.set(self._context)
+        """Open and close what the run needs as long as it lives: its runner, the signal handler, its heartbeat."""
         self._context.runner.open()
         try:
-            with _terminable(self._context.parent is None), self._reporter.attend(self._run, self.stop):
+            with self._terminable(), self._reporter.attend(self._run, self.stop):
                 yield
         finally:
             self._context.runner.close()
+            self._context.work.leave()
+            self.stop.leave()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Make this the run that the code of the block belongs to."""
+        outer: Token[Any] = context.task_context.set(None)
+        token = context.flow_context.set(self._context)
+        try:
+            yield
+        finally:
             context.flow_context.reset(token)
             context.task_context.reset(outer)
 
     def begin(self) -> State[Any] | None:
-        """Ask to run, and check the parameters; give the final state of a run that cannot begin."""
-        if not self._options.validate_parameters:
-            return None
+        """Check the parameters; give the final state of a run that cannot begin."""
         try:
-            self.values = self._flow.parameters.validate(self.values)
+            self.values = futures.resolve(dict(self.values))
+            if self._options.validate_parameters:
+                self.values = self._flow.parameters.validate(self.values)
         except Exception as error:  # noqa: BLE001 - validators are people's code
             return self._final(failed(error))
         self._context.parameters = self.values
@@ -169,6 +156,9 @@ class _Life:
 
     def attempt(self) -> None:
         """Ask to run. Raises RunCancelled or RunRefused when somebody has decided otherwise."""
+        self._context.work.leave()
+        self._context.work = Stop(self.stop)
+        self.stop.check()
         self._run.attempt += 1
         self._propose(Kind.RUNNING)
         call_hooks(self._flow, self._run, State(Kind.RUNNING))
@@ -178,15 +168,61 @@ class _Life:
         args, kwargs = self._flow.parameters.call(self.values)
         return self._flow.fn(*args, **kwargs)
 
-    def unfinished(self) -> "list[futures.Future[Any]]":
-        """Give the futures of tasks that have not ended."""
-        with self._context.lock:
-            return [future for future in self._context.futures if not future.done()]
+    def wait_for_tasks(self) -> None:
+        """Wait until the tasks have ended. Raises RunCancelled when the run is to end before."""
+        if waiting := self._unfinished():
+            interrupts.limited(functools.partial(futures.concurrent_wait, waiting), None, self.stop)
 
-    def abandon(self, error: BaseException) -> None:
-        """Keep tasks that have not begun from beginning, now that the flow's function is over."""
-        for future in self.unfinished():
-            future.drop(f"the flow ended: {describe(error)}", self._reporter)
+    async def tasks_ended(self) -> None:
+        """Wait until the tasks have ended, without blocking the event loop."""
+        await futures.all_ended(self._unfinished())
+
+    def abandon(self, error: BaseException) -> BaseException:
+        """Keep tasks that have not begun from beginning, and wait for the others; gives what the run ends with."""
+        try:
+            if not self._give_up_tasks(error):
+                self.wait_for_tasks()
+                return error
+        except BaseException as stronger:  # noqa: BLE001 - cancelled, or interrupted from the keyboard
+            self._give_up_tasks(stronger)
+            error = stronger
+        try:
+            futures.concurrent_wait(self._unfinished(), _GRACE_SECONDS)
+        except BaseException:  # noqa: BLE001, S110 - asked twice: then without grace
+            pass
+        return error
+
+    async def abandon_async(self, error: BaseException) -> BaseException:
+        """Do as `abandon`, without blocking the event loop."""
+        try:
+            if not self._give_up_tasks(error):
+                await attempts.acall(self.tasks_ended, timeout=None, stop=self.stop)
+                return error
+        except BaseException as stronger:  # noqa: BLE001
+            self._give_up_tasks(stronger)
+            error = stronger
+        try:
+            await attempts.acall(self.tasks_ended, timeout=_GRACE_SECONDS, stop=None)
+        except BaseException:  # noqa: BLE001, S110
+            pass
+        return error
+
+    def _give_up_tasks(self, error: BaseException) -> bool:
+        """Drop tasks that have not begun; ask those that run to stop, unless the function merely failed."""
+        reason = f"the flow ended: {describe(error)}"
+        stop = self._context.work
+        stop.close(reason)
+        for future in self._unfinished():
+            future.drop(reason, self._reporter)
+        ask = isinstance(error, RunTimedOut) or not isinstance(error, Exception)
+        if ask:
+            stop.ask(reason)
+        return ask
+
+    def _unfinished(self) -> "list[futures.Future[Any]]":
+        with self._context.lock:
+            self._context.futures = [future for future in self._context.futures if not future.done()]
+            return list(self._context.futures)
 
     def after(self, error: BaseException) -> float | None:
         """Give the seconds to wait before the next attempt; None when there is none."""
@@ -198,35 +234,33 @@ class _Life:
         self._propose(Kind.RETRYING, text, error, delay_seconds=round(delay, 6))
         return delay
 
-    def wait(self, delay: float) -> bool:
-        """Wait before the next attempt; False when the run is to end instead."""
-        try:
-            self.stop.sleep(delay)
-        except RunCancelled:
-            return False
-        return True
-
     def finish(self, state: State[Any]) -> State[Any]:
         """End as the returned value decides."""
         return self._final(state)
 
     def end(self, error: BaseException) -> State[Any]:
         """End without a value. What was to end the whole program is raised again."""
+        if self._ended:
+            raise error
         if isinstance(error, RunRefused):
             return State(self._run.state or Kind.FAILED, str(error), error=error)
         if isinstance(error, Exception):
             return self._final(failed(error))
         if isinstance(error, RunCancelled):
             return self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
-        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-            text = "interrupted from the keyboard" if isinstance(error, KeyboardInterrupt) else "cancelled"
+        text = task_run.LEFT.get(type(error))
+        if self._terminated:
+            self._final(State(Kind.CRASHED, "terminated by SIGTERM", error=error))
+        elif text is not None:
             self._final(State(Kind.CANCELLED, text, error=error))
-            raise error
-        text = "terminated by SIGTERM" if isinstance(error, Terminated) else describe(error)
-        self._final(State(Kind.CRASHED, text, error=error))
+        else:
+            self._final(State(Kind.CRASHED, describe(error), error=error))
         raise error
 
     def _final(self, state: State[Any]) -> State[Any]:
+        self._ended = True
+        if self._run.state is None:
+            self._propose(Kind.PENDING)  # a run can only fail that was about to begin
         if state.kind is not self._run.state:
             error = state.error if state.kind in (Kind.FAILED, Kind.CRASHED) else None
             try:
@@ -235,6 +269,24 @@ class _Life:
                 state = State(Kind.CANCELLED, str(refused), error=refused)
         call_hooks(self._flow, self._run, state)
         return state
+
+    @contextmanager
+    def _terminable(self) -> Iterator[None]:
+        """Let SIGTERM end the flow as an exception would, so that its end is told; only where nobody handles it yet."""
+        main = threading.current_thread() is threading.main_thread()
+        if self._context.parent is not None or not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            yield
+            return
+
+        def terminate(_number: int, _frame: object) -> None:
+            self._terminated = True
+            raise Terminated
+
+        signal.signal(signal.SIGTERM, terminate)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _propose(self, kind: Kind, text: str = "", error: BaseException | None = None, **payload: Any) -> None:
         """Change the state, or learn that somebody else has. Raises RunCancelled and RunRefused."""
@@ -285,21 +337,3 @@ def _new_run(
         seq=int(os.environ.pop(RUN_SEQ, "0")) if given else 0,
     )
     return run, tags
-
-
-@contextmanager
-def _terminable(outermost: bool) -> Iterator[None]:
-    """Let SIGTERM end the flow as an exception would, so that its end is told; only where nobody handles it yet."""
-    main = threading.current_thread() is threading.main_thread()
-    if not outermost or not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(_number: int, _frame: object) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -3,16 +3,19 @@
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from airside.events.run_states import State as Kind
+from airside.sdk.flows import context
 from airside.sdk.flows.exceptions import FlowError, UpstreamFailed
 from airside.sdk.flows.reporting import Reporter, Run
-from airside.sdk.flows.states import State
+from airside.sdk.flows.states import State, describe
 
 R = TypeVar("R")
 _DEPTH = 5
+_MOMENT = 0.005
 
 
 class Future(Generic[R]):
@@ -26,6 +29,9 @@ class Future(Generic[R]):
         self._claim = threading.Lock()
         #: The event loop that the run is on, for a coroutine task.
         self.loop: asyncio.AbstractEventLoop | None = None
+        #: What must have ended before the run begins, and whether the runner has it.
+        self.waits_for: Sequence[Future[Any]] = ()
+        self.started = False
 
     def __repr__(self) -> str:
         return f"<Future of {self.run.name}: {self.run.state.value if self.run.state else 'new'}>"
@@ -43,7 +49,8 @@ class Future(Generic[R]):
         """Wait for the end, at most so many seconds, and give the final state. Raises TimeoutError."""
         if not self._state.done():
             _refuse_blocking_a_loop(self)
-            self.run_here()
+            if timeout is None and context.task_context.get() is not None:
+                _work_off(self)
         return self._state.result(timeout)
 
     def result(self, timeout: float | None = None, *, raise_on_failure: bool = True) -> R:
@@ -64,8 +71,10 @@ class Future(Generic[R]):
 
     def settle(self, state: State[R]) -> None:
         """End with this state; who runs the task calls it, once."""
-        if not self._state.done():
+        try:
             self._state.set_result(state)
+        except concurrent.futures.InvalidStateError:
+            pass  # it was given up before
 
     def offer(self, work: Callable[[], State[R]]) -> None:
         """Let a thread that waits for this future do the work itself, if nobody has begun it."""
@@ -84,9 +93,14 @@ class Future(Generic[R]):
             self.settle(State(Kind.CANCELLED, reason))
 
     def run_here(self) -> None:
-        """Do the work in this thread if it waits in a queue: a task that waits for another must not block its pool."""
-        if (work := self.claim()) is not None:
+        """Do the work in this thread if it waits in a queue. Raises what ends more than the run."""
+        if (work := self.claim()) is None:
+            return
+        try:
             self.settle(work())
+        except BaseException as error:
+            self.settle(given_up(error))
+            raise
 
 
 class Unmapped(Generic[R]):
@@ -159,10 +173,15 @@ def after(futures: Iterable[Future[Any]], call: Callable[[], None]) -> None:
         future.on_done(ended)
 
 
-def concurrent_wait(futures: Iterable[Future[Any]]) -> None:
-    """Wait until all have ended."""
-    for future in futures:
-        future.wait()
+def concurrent_wait(futures: Iterable[Future[Any]], seconds: float | None = None) -> bool:
+    """Wait until all have ended, at most so many seconds; tells whether they have."""
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        for future in futures:
+            future.wait(None if end is None else max(end - time.monotonic(), 0))
+    except TimeoutError:
+        return False
+    return True
 
 
 async def all_ended(futures: Iterable[Future[Any]]) -> None:
@@ -205,6 +224,33 @@ def _value_of(future: Future[Any]) -> Any:
     if not state.is_completed:
         raise UpstreamFailed(f"{future.run.name} is {state.kind.value}: {state.message}".rstrip(": ")) from state.error
     return state.value
+
+
+def given_up(error: BaseException) -> State[Any]:
+    """Make the state of a run that was left by an error which ends more than the run."""
+    kind = Kind.CRASHED if isinstance(error, Exception | SystemExit) else Kind.CANCELLED
+    return State(kind, describe(error), error=error)
+
+
+def _work_off(wanted: Future[Any]) -> None:
+    """Do in this thread what a task waits for and nobody has begun: tasks that wait must not starve their own pool."""
+    order: dict[Future[Any], None] = {}
+    stack = [(wanted, False)]
+    while stack:
+        future, ready = stack.pop()
+        if ready:
+            order[future] = None
+        elif future not in order and not future.done():
+            stack.append((future, True))
+            stack += [(needed, False) for needed in future.waits_for]
+    for future in order:
+        while not future.started and not future.done():  # between the end of what it needs and its own beginning
+            try:
+                future._state.result(_MOMENT)
+            except TimeoutError:
+                continue
+        future.run_here()
+        future._state.result()
 
 
 def _refuse_blocking_a_loop(future: Future[Any]) -> None:

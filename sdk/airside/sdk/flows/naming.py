@@ -1,5 +1,6 @@
 """Names of runs, and what a run is related to."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ def run_name(options: Options, values: Mapping[str, Any], otherwise: str) -> str
     if rule is None:
         return otherwise
     if callable(rule):
-        name = rule(**values)
+        name = rule(**values) if inspect.signature(rule).parameters else rule()
     else:
         try:
             name = rule.format(**values)

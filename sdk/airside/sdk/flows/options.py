@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from airside.events import run_states
 from airside.events.run_states import State as Kind
 from airside.sdk.flows.exceptions import BadOption
 
@@ -77,8 +76,11 @@ def common(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, 
     jitter = given.get("retry_jitter") or 0.0
     if not isinstance(jitter, int | float) or jitter < 0:
         raise BadOption(f"retry_jitter must be a share of the delay from 0 on, as 0.5, not {jitter!r}")
-    if retries == 0 and isinstance(given.get("retry_delay"), Sequence):
+    _check_delay(given.get("retry_delay"))
+    if given.get("retries") is None and isinstance(given.get("retry_delay"), Sequence):
         made["retries"] = len(given["retry_delay"])
+    if given.get("retry_if") is not None and not callable(given["retry_if"]):
+        raise BadOption("retry_if must be a function of the error")
     for name in ("timeout", "cache_for"):
         if given.get(name) is not None:
             made[name] = _positive(name, given[name])
@@ -91,9 +93,20 @@ def seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 
-def is_known_state(kind: Kind) -> bool:
-    """Tell whether hooks exist for this state."""
-    return kind in run_states.TERMINAL or kind is Kind.RUNNING
+def changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes over options as they could have been given; a new list of delays brings its own number of retries."""
+    made = {**before, **changes}
+    if "retry_delay" in changes and "retries" not in changes and isinstance(changes["retry_delay"], Sequence):
+        del made["retries"]
+    return made
+
+
+def _check_delay(rule: Any) -> None:
+    if rule is None or callable(rule):
+        return
+    for one in rule if isinstance(rule, list | tuple) else [rule]:
+        if not isinstance(one, int | float | timedelta) or isinstance(one, bool) or not 0 <= seconds(one) < 1e9:
+            raise BadOption(f"retry_delay must be seconds from 0 on, a list of them, or a function, not {rule!r}")
 
 
 def _name(name: Any, function: Callable[..., Any]) -> str:
@@ -122,4 +135,6 @@ def _hooks(option: str, value: Any) -> tuple[Hook, ...]:
     found = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(callable(hook) for hook in found):
         raise BadOption(f"{option} must be a function of (decorated, run, state), or a list of them")
+    if any(inspect.iscoroutinefunction(hook) for hook in found):
+        raise BadOption(f"{option} must be plain functions: nobody would await a coroutine")
     return found

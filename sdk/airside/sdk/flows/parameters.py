@@ -1,6 +1,7 @@
 """From a call to named values, validated by the function's annotations, and their JSON schema."""
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, get_type_hints
@@ -9,6 +10,7 @@ from airside.sdk.flows.exceptions import BadOption, BadParameters
 
 #: Keywords that flows and tasks take themselves.
 OWN: Final = frozenset({"return_state", "wait_for"})
+_log = logging.getLogger("airside.flows")
 _SPREAD: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -17,16 +19,20 @@ class Parameters:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self.signature = inspect.signature(function)
+        self._name = getattr(function, "__qualname__", type(function).__name__)
+        try:
+            self.signature = inspect.signature(function)
+        except (TypeError, ValueError) as error:
+            raise BadOption(f"{self._name} does not say what it takes: {error}") from None
         if taken := OWN & set(self.signature.parameters):
-            raise BadOption(f"{function.__qualname__}: a parameter must not be called {min(taken)}")
+            raise BadOption(f"{self._name}: a parameter must not be called {min(taken)}")
 
     def bind(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Name the values of a call, defaults included. Raises BadParameters for a call that does not fit."""
         try:
             bound = self.signature.bind(*arguments, **keywords)
         except TypeError as error:
-            raise BadParameters(f"{self._function.__qualname__}{self.signature}: {error}") from None
+            raise BadParameters(f"{self._name}{self.signature}: {error}") from None
         bound.apply_defaults()
         return bound.arguments
 
@@ -52,7 +58,7 @@ class Parameters:
                 f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}"
                 for entry in error.errors(include_input=False, include_url=False)
             )
-            raise BadParameters(f"{self._function.__qualname__}: {wrong}") from None
+            raise BadParameters(f"{self._name}: {wrong}") from None
         converted = {name: getattr(checked, field) for name, field in self._annotated.items()}
         return {**values, **converted}
 
@@ -87,10 +93,7 @@ class Parameters:
     def _model(self) -> Any:
         from pydantic import ConfigDict, Field, create_model  # noqa: PLC0415
 
-        try:
-            hints = get_type_hints(self._function, include_extras=True)
-        except Exception as error:
-            raise BadOption(f"{self._function.__qualname__}: its annotations cannot be read: {error}") from error
+        hints = self._hints()
         fields: dict[str, Any] = {}
         for name, field in self._annotated.items():
             default = self.signature.parameters[name].default
@@ -98,6 +101,29 @@ class Parameters:
             shown = ... if default is inspect.Parameter.empty else default
             fields[field] = (hints.get(name, Any), Field(shown, alias=name, title=title))
         return create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True), **fields)
+
+    def _hints(self) -> dict[str, Any]:
+        """Read the annotations; what cannot be read, as a name imported for type checkers only, is not checked."""
+        try:
+            return get_type_hints(self._function, include_extras=True)
+        except Exception:  # noqa: BLE001 - any name may be missing, any expression may fail
+            hints: dict[str, Any] = {}
+        names = getattr(self._function, "__globals__", {}) | _around(self._function)
+        for name in self._annotated:
+            annotation = self.signature.parameters[name].annotation
+            try:
+                hints[name] = eval(annotation, names) if isinstance(annotation, str) else annotation  # noqa: S307
+            except Exception as error:  # noqa: BLE001
+                _log.warning("%s: %s is not validated: %s", self._name, name, error)
+        return hints
+
+
+def _around(function: Any) -> dict[str, Any]:
+    """Give the variables around a function that it uses itself."""
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except (TypeError, ValueError):
+        return {}
 
 
 def _keywords(parameters: Parameters) -> set[str]:

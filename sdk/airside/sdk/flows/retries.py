@@ -1,11 +1,13 @@
 """Whether to try again after a failure, and after how long. Pure, but for the dice of jitter."""
 
 import inspect
+import logging
 import random
 from collections.abc import Sequence
 
 from airside.sdk.flows.options import Options, seconds
 
+_log = logging.getLogger("airside.flows")
 _random = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
 
@@ -13,15 +15,25 @@ def wanted(options: Options, attempt: int, error: BaseException) -> bool:
     """Tell whether attempt `attempt` (from 1), which ended in `error`, is to be followed by another."""
     if attempt > options.retries:
         return False
-    return options.retry_if is None or bool(options.retry_if(error))
+    if options.retry_if is None:
+        return True
+    try:
+        return bool(options.retry_if(error))
+    except Exception:  # noqa: BLE001 - people's code; the run must end with its own error
+        _log.exception("retry_if of %s failed: there is no further attempt", options.name)
+        return False
 
 
 def delay(options: Options, attempt: int, error: BaseException) -> float:
     """Give the seconds to wait after attempt `attempt`. With jitter j, anything from 1 to 1+j times the delay."""
     rule = options.retry_delay
     if callable(rule):
-        rule = rule(attempt, error) if _takes_two(rule) else rule(attempt)
-    if isinstance(rule, Sequence) and not isinstance(rule, str):
+        try:
+            rule = seconds(rule(attempt, error) if _takes_two(rule) else rule(attempt))
+        except Exception:  # noqa: BLE001 - people's code
+            _log.exception("retry_delay of %s failed: the next attempt follows at once", options.name)
+            rule = 0.0
+    if isinstance(rule, Sequence):
         rule = rule[min(attempt, len(rule)) - 1] if rule else 0.0
     return max(seconds(rule), 0.0) * (1 + _random.random() * options.retry_jitter)
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
-from airside.sdk.flows.exceptions import RunCancelled, RunCrashed, RunFailed
+from airside.sdk.flows.exceptions import BadOption, RunCancelled, RunCrashed, RunFailed
 
 R = TypeVar("R")
 
@@ -28,6 +28,13 @@ class State(Generic[R]):
     value: Any = None
     error: BaseException | None = None
     time: datetime = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        if type(self.kind) is not Kind:
+            try:
+                object.__setattr__(self, "kind", Kind(self.kind))
+            except ValueError:
+                raise BadOption(f"no state is called {self.kind!r}; there are {', '.join(Kind)}") from None
 
     @property
     def is_final(self) -> bool:
@@ -81,7 +88,9 @@ def from_return(value: Any, states: Iterable[State[Any]] | None) -> State[Any]:
     if states is None:
         return completed(value)
     if isinstance(value, State) and value.is_final:
-        return value
+        if value.kind is Kind.CACHED:
+            return completed(value.value, value.message)
+        return failed(value.error, value.message or "skipped") if value.kind is Kind.SKIPPED else value
     found = list(states)
     bad = [state for state in found if not state.is_completed]
     if not bad:

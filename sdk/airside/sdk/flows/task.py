@@ -3,11 +3,12 @@
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import attempts, context, futures, options, task_run
+from airside.sdk.flows import attempts, context, futures, interrupts, options, task_run
 from airside.sdk.flows.exceptions import BadOption, BadParameters
 from airside.sdk.flows.futures import Future, Unmapped
 from airside.sdk.flows.options import Delay, Hook, TaskOptions
@@ -44,7 +45,7 @@ class Task(Generic[P, R]):
 
     def with_options(self, **changed: Any) -> "Task[P, R]":
         """Give the same task with other options; those of `@task`."""
-        return Task(self.fn, _options(self.fn, _given(self.options) | changed))
+        return Task(self.fn, _options(self.fn, options.changed(_given(self.options), changed)))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and give its value; of a coroutine function give the coroutine.
@@ -76,10 +77,15 @@ class Task(Generic[P, R]):
         flow = context.current_flow()
         call = self._prepare(args, {**kwargs, "wait_for": wait_for})
         future: Future[R] = Future(call.run, self.name)
-        with flow.lock:
-            flow.futures.append(future)
-        call.reporter.report(call.run.change(Kind.PENDING))
-        futures.after(call.waits_for, functools.partial(_start, flow, call, future))
+        with interrupts.Shield():
+            with flow.lock:
+                flow.futures.append(future)
+            call.reporter.report(call.run.change(Kind.PENDING))
+            if not call.waits_for:
+                _start(flow, call, future)
+            else:
+                future.waits_for = call.waits_for
+                futures.after(call.waits_for, functools.partial(copy_context().run, _start, flow, call, future))
         return future
 
     def map(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> "Futures[R]":
@@ -168,7 +174,7 @@ def task(function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
     """
     if function is None:
         return lambda decorated: task_of(decorated, given)
-    if given or not callable(function):
+    if given or not (callable(function) or isinstance(function, classmethod)):
         raise BadOption("write @task, or @task(name=…, …) with keywords only")
     return task_of(function, given)
 
@@ -201,11 +207,10 @@ def _is_spread(value: Any) -> bool:
 
 
 def _start(flow: context.FlowContext, call: task_run.Call, future: Future[Any]) -> None:
-    """Hand the call to the runner in the context of its flow, whichever thread ended the last future it waits for."""
-    token = context.flow_context.set(flow)
+    """Hand the call to the runner, in the context that it was submitted in."""
     try:
         flow.runner.start(call, future)
     except Exception as error:  # noqa: BLE001 - the runner is broken; the flow must not wait for ever
         future.settle(task_run.give_up(call, error))
     finally:
-        context.flow_context.reset(token)
+        future.started = True

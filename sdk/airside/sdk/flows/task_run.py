@@ -1,6 +1,7 @@
 """One run of a task, from its first state to its last."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, context, futures, naming, reporting, retries
+from airside.sdk.flows import attempts, context, futures, interrupts, naming, reporting, retries
 from airside.sdk.flows.context import FlowContext, Stop, TaskContext
 from airside.sdk.flows.exceptions import RunCancelled, UpstreamFailed
 from airside.sdk.flows.hooks import call_hooks
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 #: So many upstream runs are named on an event; a fan-in of thousands would not fit.
 _MAX_UPSTREAM: Final = 50
+#: What ends a run from outside of its function, in words.
+LEFT: Final[Mapping[type[BaseException], str]] = {
+    asyncio.CancelledError: "cancelled",
+    interrupts.Interrupted: "the run around it was ended",
+    KeyboardInterrupt: "interrupted from the keyboard",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +72,7 @@ def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequenc
         values=values,
         tags=tags,
         reporter=flow.reporter if flow is not None else reporting.reporter(),
-        stop=flow.stop if flow is not None else None,
+        stop=flow.work if flow is not None else None,
         waits_for=upstream,
         needs=[item for item in wait_for if isinstance(item, futures.Future)],
         loop=flow.loop if flow is not None else None,
@@ -74,25 +81,28 @@ def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequenc
 
 def execute(call: Call) -> State[Any]:
     """Run a plain task to its end. What the function raises is in the state; what ends a program is raised too."""
-    life = _Life(call)
-    if (state := life.begin()) is not None:
-        return state
-    token = life.enter()
-    try:
-        while True:
-            life.attempt()
-            try:
-                value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
-            except BaseException as error:  # noqa: BLE001 - each kind has its end
-                delay = life.after(error)
-                if delay is None:
+    with interrupts.Shield():
+        life = _Life(call)
+        if (state := life.begin()) is not None:
+            return state
+        token = life.enter()
+        try:
+            while True:
+                life.attempt()
+                try:
+                    value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
+                except BaseException as error:  # noqa: BLE001 - each kind has its end
+                    delay = life.after(error)
+                    if delay is None:
+                        return life.end(error)
+                else:
+                    return life.complete(value)
+                try:
+                    interrupts.limited(functools.partial(time.sleep, delay), None, call.stop)
+                except BaseException as error:  # noqa: BLE001
                     return life.end(error)
-                if not life.wait(delay):
-                    return life.end(RunCancelled(call.stop.reason if call.stop else ""))
-            else:
-                return life.complete(value)
-    finally:
-        context.task_context.reset(token)
+        finally:
+            context.task_context.reset(token)
 
 
 async def execute_async(call: Call) -> State[Any]:
@@ -110,9 +120,12 @@ async def execute_async(call: Call) -> State[Any]:
                 delay = life.after(error)
                 if delay is None:
                     return life.end(error)
-                await asyncio.sleep(delay)
             else:
                 return life.complete(value)
+            try:
+                await attempts.acall(functools.partial(asyncio.sleep, delay), timeout=None, stop=call.stop)
+            except BaseException as error:  # noqa: BLE001
+                return life.end(error)
     finally:
         context.task_context.reset(token)
 
@@ -129,7 +142,7 @@ class _Life:
     def begin(self) -> State[Any] | None:
         """Give the final state of a run that need not or cannot begin."""
         call = self._call
-        if call.stop is not None and call.stop.asked:
+        if call.stop is not None and call.stop.closed:
             return self._final(State(Kind.CANCELLED, call.stop.reason))
         try:
             call.values = futures.resolve(dict(call.values))
@@ -168,18 +181,6 @@ class _Life:
         self._call.reporter.report(run.change(Kind.RETRYING, text, error, delay_seconds=round(delay, 6)))
         return delay
 
-    def wait(self, delay: float) -> bool:
-        """Wait before the next attempt; False when the run is to end instead."""
-        stop = self._call.stop
-        if stop is None:
-            time.sleep(delay)
-            return True
-        try:
-            stop.sleep(delay)
-        except RunCancelled:
-            return False
-        return True
-
     def complete(self, value: Any) -> State[Any]:
         """End with a value; a returned state is the run's own."""
         if isinstance(value, State) and value.is_final:
@@ -190,12 +191,13 @@ class _Life:
         """End without a value. What was to end the whole program is raised again."""
         if isinstance(error, Exception):
             return self._final(failed(error))
-        if isinstance(error, RunCancelled | asyncio.CancelledError):
-            state = self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
-            if isinstance(error, asyncio.CancelledError):
-                raise error
-            return state
-        self._final(State(Kind.CRASHED, describe(error), error=error))
+        if isinstance(error, RunCancelled):
+            return self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
+        text = LEFT.get(type(error))
+        if text is not None:
+            self._final(State(Kind.CANCELLED, text, error=error))
+        else:
+            self._final(State(Kind.CRASHED, describe(error), error=error))
         raise error
 
     def _final(self, state: State[Any]) -> State[Any]:

@@ -2,15 +2,15 @@
 
 import asyncio
 import os
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
 from airside.sdk.flows.exceptions import BadOption
-from airside.sdk.flows.futures import Future
+from airside.sdk.flows.futures import Future, given_up
 from airside.sdk.flows.runners.base import TaskRunner
-from airside.sdk.flows.states import State, failed
+from airside.sdk.flows.states import State
 from airside.sdk.flows.task_run import Call, execute, execute_async
 
 
@@ -23,7 +23,7 @@ class ThreadRunner(TaskRunner):
         self._workers = workers or min(32, (os.cpu_count() or 1) + 4)
         self._lock = threading.Lock()
         self._users = 0
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: _Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
@@ -39,7 +39,7 @@ class ThreadRunner(TaskRunner):
                 return
             pool, self._pool, loop, self._loop = self._pool, None, self._loop, None
         if pool is not None:
-            pool.shutdown(wait=False)
+            pool.end()
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
 
@@ -54,7 +54,7 @@ class ThreadRunner(TaskRunner):
             return context.run(execute, call)
 
         future.offer(work)
-        self._threads().submit(_run, future)
+        self._threads().put(future)
 
     def _start_async(self, call: Call, future: Future[Any]) -> None:
         loop = call.loop or self._own_loop()
@@ -65,7 +65,7 @@ class ThreadRunner(TaskRunner):
             try:
                 future.settle(await execute_async(call))
             except BaseException as error:
-                future.settle(failed(error))
+                future.settle(given_up(error))
                 raise
 
         def begin() -> None:
@@ -76,10 +76,10 @@ class ThreadRunner(TaskRunner):
 
         loop.call_soon_threadsafe(begin)
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _threads(self) -> "_Pool":
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="airside-task")
+                self._pool = _Pool(self._workers)
             return self._pool
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
@@ -95,13 +95,40 @@ _running: set[asyncio.Task[None]] = set()
 
 def _run(future: Future[Any]) -> None:
     """Do the work unless a thread that waits for it has begun; a future is settled whatever happens."""
-    work = future.claim()
-    if work is None:
-        return
     try:
-        future.settle(work())
-    except BaseException as error:  # noqa: BLE001 - the pool would drop it, and the flow would wait for ever
-        future.settle(failed(error))
+        future.run_here()
+    except BaseException:  # noqa: BLE001 - the future has it; nobody else looks at this thread
+        return
+
+
+class _Pool:
+    """Threads that begin when they are needed. Daemons: work that cannot be stopped must not keep a process alive."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._queue: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads = 0
+        self._lock = threading.Lock()
+
+    def put(self, future: Future[Any]) -> None:
+        self._queue.put(future)
+        if self._threads >= self._workers or self._idle.acquire(blocking=False):
+            return
+        with self._lock:
+            if self._threads < self._workers:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"airside-task-{self._threads}", daemon=True).start()
+
+    def end(self) -> None:
+        for _ in range(self._threads):
+            self._queue.put(None)
+
+    def _work(self) -> None:
+        while (future := self._queue.get()) is not None:
+            _run(future)
+            del future
+            self._idle.release()
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:
