@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from airside.agent.watching import plans
 from airside.coordinator.outbound import OutboundSettings
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.settings_file import CLIENT_KEYS, UnknownSetting
@@ -44,4 +45,4 @@ def test_the_keys_of_all_who_read_the_file_are_known(tmp_path: Path, monkeypatch
 
 
 def test_the_list_of_the_client_s_keys_is_whole() -> None:
-    assert {*ClientSettings.model_fields, *emitting._NAMES} == CLIENT_KEYS
+    assert {*ClientSettings.model_fields, *emitting._NAMES, plans.TABLE} == CLIENT_KEYS

@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 from airside.events.exceptions import AirsideError
 from airside.triggers.suggestions import did_you_mean
 
-#: What the client and user code read from the same file; see `airside.sdk.settings` and `airside.sdk.emitting`.
+#: What the client and user code read from the same file; see `airside.sdk.settings`, `airside.sdk.emitting`
+#: and `airside.agent.watching.plans`.
 CLIENT_KEYS: Final = frozenset(
     {
         "url",
@@ -21,6 +22,7 @@ CLIENT_KEYS: Final = frozenset(
         "emit_exit_seconds",
         "source",
         "workspace",
+        "watch",
     }
 )
 _VARIABLES_ALONE: Final = ("http_", "limits_", "secret_", "notify_", "webhook_", "header_")

@@ -63,7 +63,7 @@ def uri_id(uri: str) -> str | None:
 
 def table_id(relation: str) -> str | None:
     """Give the resource id of `db.schema.table` or `schema.table`, quoted or not; None for anything else."""
-    parts = _relation_parts(relation)
+    parts = relation_parts(relation)
     if len(parts) not in _TABLE_PARTS:
         return None
     return "table://" + "/".join(segment(part.lower()) for part in parts)
@@ -91,7 +91,8 @@ def digest(*parts: str) -> str:
     return sha256("".join(f"{len(part)}:{part}" for part in parts).encode(errors="replace")).hexdigest()[:40]
 
 
-def _relation_parts(relation: str) -> list[str]:
+def relation_parts(relation: str) -> list[str]:
+    """Split `db.schema.table`, quoted or not, into its names; [] for what is no such name."""
     parts: list[str] = []
     position = 0
     while match := _PART.match(relation, position):

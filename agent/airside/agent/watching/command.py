@@ -1,36 +1,42 @@
 """`airside watch URL`: follow something outside, and put what happens there on the log."""
 
 import asyncio
-import os
-import re
 import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from airside.agent.watching.plans import PASSWORD, TOKEN
 from airside.sdk.cli import output, tree
 from airside.sdk.cli.failures import FAILED, Failure
 from airside.sdk.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from airside.agent.watching.loop import Loop, Watched
-    from airside.agent.watching.watcher import Watcher
+    from airside.agent.watching.loop import Watched
+    from airside.agent.watching.plans import Plan
+    from airside.agent.watching.several import Supervised
     from airside.sdk.emitting.emitter import Emitter
 
-_UNITS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _EXIT_SECONDS: Final = 5.0
-PASSWORD: Final = "AIRSIDE_WATCH_PASSWORD"  # noqa: S105 - the name of a variable
-TOKEN: Final = "AIRSIDE_WATCH_TOKEN"  # noqa: S105
 
 
 def watch(
-    url: Annotated[str, typer.Argument(metavar="URL", help="What to watch, as airflow://host:8080/?instance=prod.")],
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="What to watch: see the examples and docs/watching.md.")
+    ] = None,
     *,
     user: Annotated[
-        str | None, typer.Option("--user", help=f"User there; the password is read from {PASSWORD}.")
+        str | None,
+        typer.Option("--user", help=f"User there; the password is read from {PASSWORD}, a token from {TOKEN}."),
     ] = None,
-    every: Annotated[str, typer.Option("--every", metavar="TIME", help="How often to ask, as 10s or 5m.")] = "10s",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="How often to ask, as 10s (most) or 5m (sql).")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call it in its heartbeats: watcher://NAME.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run the [[watch]] tables of airside.toml.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Take what there is by now, and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -38,65 +44,78 @@ def watch(
 
     Where it got to is kept in AIRSIDE_HOME: it goes on there the next time. What it sees twice counts once.
     """
-    seconds = _seconds(every)
-    emitter, watcher, loop = _open(url, user, as_json=as_json)
+    plans = _plans(url, every, user, name, everything=everything)
+    emitter, watchers = _open(plans, as_json=as_json)
     if not once:
-        output.note(f"watching {watcher.name} every {every}; Ctrl-C ends")
+        for watcher in watchers:
+            output.note(f"watching {output.plain(watcher.name)} as watcher://{watcher.label}")
+        output.note("Ctrl-C ends")
     try:
-        asyncio.run(_run(loop, watcher, None if once else seconds))
+        asyncio.run(_run(watchers, once=once))
     finally:
         emitter.flush(_EXIT_SECONDS)
         stats = emitter.stats()
         emitter.close(0.0)
-    _end(loop.watched.events, stats)
+    _end(sum(watcher.events for watcher in watchers), stats)
 
 
 watch.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside watch 'airflow://127.0.0.1:8080/?instance=prod' --user admin",
     "airside watch 'airflows://airflow.example/?instance=prod' --once --json",
+    "airside watch 'file:///data/in/*.csv'",
+    "airside watch 's3://lake/raw/**/*.parquet#newer=7d'",
+    "airside watch 'sql+env://WAREHOUSE_URL?table=mart.orders&max=updated_at' --every 5m",
+    "airside watch 'https://shop.example/health#expect=$.status==ok' --every 30s",
+    "airside watch 'k8s://prod/data?type=Warning'",
+    "airside watch --all",
 )
 
 
-def _open(url: str, user: str | None, *, as_json: bool) -> "tuple[Emitter, Watcher, Loop]":
+def _plans(url: str | None, every: str | None, user: str | None, name: str | None, *, everything: bool) -> "list[Plan]":
+    from airside.agent.watching import plans
+    from airside.sdk.project import find_file
+
+    if everything == (url is not None):
+        raise Failure("name one URL, or --all for those of airside.toml", hint="`airside watch --help` shows some")
+    if url is not None:
+        return [plans.of_command(url, every, user, name)]
+    if every or user or name:
+        raise Failure("--every, --user and --name are for one URL; with --all they stand in airside.toml")
+    return plans.of_file(find_file())
+
+
+def _open(plans: "list[Plan]", *, as_json: bool) -> "tuple[Emitter, list[Supervised]]":
     from dataclasses import replace
 
-    from airside.agent.watching import cursors, loop, schemes
-    from airside.agent.watching.watcher import WatchOptions
+    from airside.agent.watching import several
     from airside.sdk import settings as client_settings
     from airside.sdk.emitting import emitter
     from airside.sdk.emitting import settings as emit_settings
 
-    options = WatchOptions(user, os.environ.get(PASSWORD) or None, os.environ.get(TOKEN) or None)
-    watcher = schemes.open_watcher(url, options)
     try:
         loaded = emit_settings.load()
     except emit_settings.BadSettings as error:
         raise Failure(str(error)) from error
-    sending = replace(loaded, url=loaded.url or client_settings.DEFAULT_URL)
-    file = cursors.CursorFile(client_settings.load().home, watcher.name, sending.target)
-    sender = emitter.Emitter(sending)
-    running = loop.Loop(
-        watcher,
-        file,
-        sender,
+    sender = emitter.Emitter(replace(loaded, url=loaded.url or client_settings.DEFAULT_URL))
+    hooks = several.Hooks(
         on_event=_show_json if as_json else _show,
-        on_trouble=_Trouble(watcher.name),
-        on_poll=_Progress() if _is_terminal() else lambda watched: None,
+        on_trouble=_Trouble(),
+        on_poll=_Progress() if _is_terminal() and len(plans) == 1 else lambda watched: None,
     )
-    return sender, watcher, running
+    return sender, several.supervise(plans, client_settings.load().home, sender, hooks)
 
 
-async def _run(loop: "Loop", watcher: "Watcher", every_seconds: float | None) -> None:
-    """Poll until it is done, or until SIGINT or SIGTERM: both end it in order."""
-    task = asyncio.ensure_future(loop.once() if every_seconds is None else loop.forever(every_seconds))
+async def _run(watchers: "list[Supervised]", *, once: bool) -> None:
+    """Watch until it is done, or until SIGINT or SIGTERM: both end it in order."""
+    from airside.agent.watching import several
+
+    task = asyncio.ensure_future(several.run(watchers, once=once))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         await task
     except asyncio.CancelledError:
         pass
-    finally:
-        await watcher.close()
 
 
 def _end(events: int, stats: Mapping[str, int]) -> None:
@@ -115,14 +134,6 @@ def _end(events: int, stats: Mapping[str, int]) -> None:
     )
 
 
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h)?", text.strip())
-    seconds = float(found[1]) * _UNITS[found[2] or ""] if found else 0.0
-    if seconds < 0.1:
-        raise Failure(f"--every: `{text}` must be a time of at least 100ms, as 10s or 5m")
-    return seconds
-
-
 def _show(event: Mapping[str, Any]) -> None:
     output.line("\t".join(output.plain(part) for part in (event["time"], event["type"], event["resource"]["id"])))
 
@@ -138,16 +149,15 @@ def _is_terminal() -> bool:
 
 
 class _Trouble:
-    """Says what is wrong once, and when it is over."""
+    """Says what is wrong once for each watcher, and when it is over."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._last = ""
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
 
-    def __call__(self, reason: str) -> None:
-        if reason != self._last:
-            output.note(f"{reason}; trying again" if reason else f"{self._name} answers again")
-        self._last = reason
+    def __call__(self, name: str, reason: str) -> None:
+        if reason != self._last.get(name, ""):
+            output.note(output.plain(f"{reason}; trying again" if reason else f"{name} answers again"))
+        self._last[name] = reason
 
 
 class _Progress:

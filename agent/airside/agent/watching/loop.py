@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airside.agent.watching.cursors import CursorFile
-from airside.agent.watching.watcher import Watcher, WatchError, WatchRefused
+from airside.agent.watching.watcher import Waiting, Watcher, WatchError, WatchRefused
 from airside.sdk.emitting.emitter import Emitter
 
 #: The longest wait after polls that failed.
@@ -68,6 +68,9 @@ class Loop:
             else:
                 self._on_trouble("")
                 pause = every_seconds
+                if isinstance(self._watcher, Waiting):
+                    await self._watcher.wait(pause)
+                    continue
             await asyncio.sleep(pause * random.uniform(0.9, 1.0))  # noqa: S311 - many watchers need not ask at once
 
     async def _poll(self) -> bool:

@@ -14,7 +14,23 @@ Factory: TypeAlias = Callable[[str, WatchOptions], Watcher]
 SCHEMES: Final[Mapping[str, str]] = {
     "airflow": "airside.agent.watching.airflow.watcher:open_watcher",
     "airflows": "airside.agent.watching.airflow.watcher:open_watcher",
+    **dict.fromkeys(
+        ("abfs", "abfss", "file", "ftp", "gcs", "gs", "hdfs", "s3", "s3a", "sftp", "smb"),
+        "airside.agent.watching.files.watcher:open_watcher",
+    ),
+    **dict.fromkeys(("http", "https"), "airside.agent.watching.http:open_watcher"),
+    "k8s": "airside.agent.watching.kubernetes.watcher:open_watcher",
+    "sql+env": "airside.agent.watching.sql.watcher:open_watcher",
 }
+
+#: How often each is asked when nobody says: what a question costs differs.
+EVERY_SECONDS: Final[Mapping[str, float]] = {"http": 30.0, "https": 30.0, "sql+env": 300.0}
+_EVERY_SECONDS: Final = 10.0
+
+
+def every_seconds(url: str) -> float:
+    """Give how often to ask what a URL names, unless told otherwise."""
+    return EVERY_SECONDS.get(urlsplit(url).scheme, _EVERY_SECONDS)
 
 
 def open_watcher(url: str, options: WatchOptions, schemes: Mapping[str, str] = SCHEMES) -> Watcher:

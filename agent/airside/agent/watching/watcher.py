@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from airside.events.exceptions import AirsideError
 
@@ -53,4 +53,13 @@ class Watcher(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """A watcher that is told when something happens, and so need not be asked at fixed times."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or sooner when the next poll will find something."""
         ...
