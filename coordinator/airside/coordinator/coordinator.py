@@ -21,7 +21,9 @@ from airside.coordinator.feed import Feed
 from airside.coordinator.gateway import Gateway
 from airside.coordinator.home import Home
 from airside.coordinator.hooks.store import HookStore
+from airside.coordinator.limits import LimitStore
 from airside.coordinator.live_views import LiveViews
+from airside.coordinator.logs import LogStore
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.parts import Parts
@@ -91,6 +93,12 @@ class Coordinator:
         self.hooks = HookStore(self.log.nc, replicas=self.settings.replicas)
         await self.hooks.start()
         self._stops.append(self.hooks.stop)
+        self.shared_limits = LimitStore(self.log.nc, replicas=self.settings.replicas)
+        await self.shared_limits.start()
+        self._stops.append(self.shared_limits.stop)
+        self.logs = LogStore(await self._connect(url, "logs"), replicas=self.settings.replicas)
+        await self.logs.start()
+        self._stops.append(self.logs.stop)
         self.queries = LiveViews(self.home.views, self.home.queries)
         await self.queries.open()
         self._stops.append(self.queries.close)

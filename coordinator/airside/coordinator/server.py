@@ -91,6 +91,7 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         coordinator.feed.close()  # open event streams end; new requests are still answered until the next line
         http.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
+        coordinator.shared_limits.close()
         await coordinator.stop()
         gc.unfreeze()
 

@@ -58,6 +58,8 @@ class WatchedBucket(Generic[T]):
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.entries: dict[str, T] = {}
+        #: The revision in which each entry, or its removal, was last seen.
+        self.revisions: dict[str, int] = {}
         #: When the entries were last known to be those of the bucket, by the monotonic clock.
         self.confirmed = float("-inf")
         self._nc = nc
@@ -152,7 +154,8 @@ class WatchedBucket(Generic[T]):
 
     def _apply(self, book: dict[str, T], entry: Any) -> None:
         self._revision = max(self._revision, entry.revision or 0)
-        if entry.operation in _REMOVED:
+        self.revisions[entry.key] = entry.revision or 0
+        if entry.operation in _REMOVED or not entry.value:
             book.pop(entry.key, None)
             return
         try:

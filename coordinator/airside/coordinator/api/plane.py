@@ -7,6 +7,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from airside.coordinator.api.settings import HttpSettings
 from airside.coordinator.feed import Feed
 from airside.coordinator.hooks.book import Hooks
+from airside.coordinator.limits import Limits as SharedLimits
+from airside.coordinator.logs import Logs
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.runs import Desk
 from airside.coordinator.tokens import Tokens
@@ -147,6 +149,10 @@ class Plane(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def runs(self) -> Desk: ...
+    @property
+    def shared_limits(self) -> SharedLimits: ...
+    @property
+    def logs(self) -> Logs: ...
     @property
     def metrics(self) -> Metrics: ...
 

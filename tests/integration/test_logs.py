@@ -1,0 +1,157 @@
+"""Log lines of runs: kept beside the log of events, read, searched, followed, forgotten."""
+
+import asyncio
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from airside.coordinator.coordinator import Coordinator
+from airside.coordinator.logs.store import LogSettings, LogStore
+from airside.coordinator.nats_server import EmbeddedServer
+from airside.events.log import connect, streams
+
+RUN = "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"
+TASK = "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8bb"
+START = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def line(number: int, **more: Any) -> dict[str, Any]:
+    moment = (START + timedelta(seconds=number)).isoformat()
+    return {"run": RUN, "time": moment, "level": "INFO", "logger": "load", "message": f"line {number}", **more}
+
+
+async def post(client: httpx.AsyncClient, lines: list[dict[str, Any]], **headers: str) -> httpx.Response:
+    return await client.post("/api/logs", json=lines, headers=headers)
+
+
+async def texts(client: httpx.AsyncClient, path: str = f"/api/runs/{RUN}/logs", **query: Any) -> list[str]:
+    answer = (await client.get(path, params=query)).raise_for_status().json()
+    return [item["message"] for item in answer["items"]]
+
+
+async def test_lines_come_back_in_their_order_with_all_they_said(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    assert (await post(client, [line(1), line(2, task_run=TASK, level="warning")])).json() == {"accepted": 2}
+    items = (await client.get(f"/api/runs/{RUN}/logs")).json()["items"]
+    assert [item["message"] for item in items] == ["line 1", "line 2"]
+    assert items[1]["task_run"] == f"run://airside/{TASK}"
+    assert items[1]["level"] == "WARNING"
+    assert items[1]["time"] == "2026-11-22T08:00:02.000000Z"
+    assert items[0]["position"] < items[1]["position"]
+    whole_id = await texts(client, f"/api/runs/run%3A%2F%2Fairside%2F{RUN}/logs")
+    assert whole_id == ["line 1", "line 2"]
+    assert await texts(client, "/api/runs/another/logs") == []
+
+
+async def test_lines_are_taken_as_ndjson_and_compressed_and_once(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    body = gzip.compress("\n".join(json.dumps(line(number)) for number in range(2_500)).encode())
+    headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Idempotency-Key": "batch-1"}
+    for _ in range(2):
+        answer = await client.post("/api/logs", content=body, headers=headers)
+        assert answer.json() == {"accepted": 2_500}
+    assert await texts(client, limit=10_000) == [f"line {number}" for number in range(2_500)]
+
+
+async def test_pages_follow_each_other_without_a_gap(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    for start in range(0, 300, 3):
+        await post(client, [line(start), line(start + 1), line(start + 2, run="other")])
+    seen, after = [], "0"
+    while after is not None:
+        page = (await client.get(f"/api/runs/{RUN}/logs", params={"after": after, "limit": 7})).json()
+        seen += [item["message"] for item in page["items"]]
+        after = page["next"]
+    assert seen == [f"line {number}" for number in range(300) if number % 3 != 2]
+
+
+async def test_lines_are_searched_by_level_text_time_and_task(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    await post(
+        client, [line(1), line(2, level=40, task_run=TASK), line(3, run="other", level="ERROR", message="ÄRGER")]
+    )
+    assert await texts(client, level="error") == ["line 2"]
+    assert await texts(client, contains="LINE 1") == ["line 1"]
+    assert await texts(client, task_run=TASK) == ["line 2"]
+    assert await texts(client, "/api/logs", contains="ärger") == ["ÄRGER"]
+    assert await texts(client, "/api/logs", level="40") == ["line 2", "ÄRGER"]
+    assert await texts(client, "/api/logs", since="2026-11-22T08:00:03Z") == ["ÄRGER"]
+    assert await texts(client, "/api/logs", since="1h", contains="nowhere") == []
+
+
+async def test_a_task_run_that_is_known_has_lines_of_its_own(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    await post(client, [line(1), line(2, task_run=TASK)])
+    event = {
+        "type": "task_run.running",
+        "resource": {"id": f"run://airside/{TASK}", "kind": "task_run"},
+        "related": [{"id": f"run://airside/{RUN}", "role": "flow_run", "kind": "flow_run"}],
+        "payload": {"seq": 1},
+    }
+    (await client.post("/api/events", json=event)).raise_for_status()
+    async with asyncio.timeout(20):
+        while await texts(client, f"/api/runs/{TASK}/logs") != ["line 2"]:
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_no_line_is_refused_with_its_place_and_nothing_is_taken(
+    plane: tuple[Coordinator, httpx.AsyncClient],
+) -> None:
+    _, client = plane
+    bad = [line(1), line(2, time="yesterday"), line(3, level="loud"), line(4, colour="red"), {"run": RUN}]
+    answer = await post(client, bad)
+    assert answer.status_code == 422
+    assert [problem["field"].partition(".")[0] for problem in answer.json()["problems"]] == ["1", "2", "3", "4"]
+    assert await texts(client) == []
+    assert (await post(client, [line(1)] * 10_001)).status_code == 422
+    assert (await client.post("/api/logs", content=b"x", headers={"Content-Type": "text/plain"})).status_code == 415
+    assert (await client.get("/api/logs", params={"level": "loud"})).status_code == 422
+
+
+async def test_tokens_are_masked_and_long_messages_cut(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    token = f"ast_{'0' * 16}_{'a' * 64}"
+    await post(client, [line(1, message=f"sent {token}!"), line(2, message="x" * 40_000)])
+    first, second = await texts(client)
+    assert first == "sent ast_***!"
+    assert second.startswith("x" * 32_768 + "… (7,232 more")
+
+
+async def test_followed_lines_come_live_and_the_stream_ends_with_the_run(
+    plane: tuple[Coordinator, httpx.AsyncClient],
+) -> None:
+    _, client = plane
+    await post(client, [line(1)])
+    got: list[str] = []
+    async with client.stream("GET", f"/api/runs/{RUN}/logs", params={"follow": "1"}) as stream, asyncio.timeout(40):
+        async for text in stream.aiter_lines():
+            if not text.startswith("data: {"):
+                if text == "event: end":
+                    break
+                continue
+            got.append(json.loads(text.removeprefix("data: "))["message"])
+            if got == ["line 1"]:
+                await post(client, [line(2)])
+            elif got == ["line 1", "line 2"]:
+                event = {
+                    "id": f"{RUN}.1",
+                    "type": "flow_run.failed",
+                    "resource": {"id": f"run://airside/{RUN}", "kind": "flow_run"},
+                    "payload": {"seq": 1},
+                }
+                (await client.post("/api/events", json=event)).raise_for_status()
+    assert got == ["line 1", "line 2"]
+
+
+async def test_old_lines_go_and_settings_apply_to_a_stream_that_exists(nats_server: EmbeddedServer) -> None:
+    nc = await connect(nats_server.url, name="test")
+    await LogStore(nc).start()
+    first = (await streams.api(nc, "STREAM.INFO.LOGS"))["config"]
+    assert (first["max_age"], first["max_bytes"], first["discard"]) == (7 * 86_400 * 10**9, 2**30, "old")
+    await LogStore(nc, settings=LogSettings(max_age_days=1, max_bytes=2**20)).start()
+    second = (await streams.api(nc, "STREAM.INFO.LOGS"))["config"]
+    assert (second["max_age"], second["max_bytes"]) == (86_400 * 10**9, 2**20)
+    await nc.close()
