@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
+    from airside.sdk.flows import runtime
     from airside.sdk.flows.context import tags
     from airside.sdk.flows.flow import flow
     from airside.sdk.flows.futures import allow_failure, unmapped
+    from airside.sdk.flows.logs import get_run_logger
     from airside.sdk.flows.retries import exponential
     from airside.sdk.flows.runners.threads import ThreadRunner
     from airside.sdk.flows.states import State, completed, failed
@@ -29,7 +31,9 @@ __all__ = [
     "failed",
     "flow",
     "flush",
+    "get_run_logger",
     "heartbeat",
+    "runtime",
     "tags",
     "task",
     "unmapped",
@@ -42,18 +46,23 @@ _FROM = {
     "flows.context": "tags",
     "flows.flow": "flow",
     "flows.futures": "allow_failure unmapped",
+    "flows.logs": "get_run_logger",
     "flows.retries": "exponential",
     "flows.runners.threads": "ThreadRunner",
     "flows.states": "State completed failed",
     "flows.task": "task",
 }
 _WHERE = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names.split()}
+_MODULES = {"runtime": "flows.runtime"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name in _MODULES:
+        found: Any = import_module(f"{__name__}.{_MODULES[name]}")
+    elif name in _WHERE:
+        found = getattr(import_module(_WHERE[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_WHERE[name]), name)
     globals()[name] = found
     return found
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 import os
 import platform
 import signal
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, context, futures, interrupts, naming, reporting, retries, task_run
+from airside.sdk.flows import attempts, context, futures, interrupts, logs, naming, reporting, retries, task_run
 from airside.sdk.flows.context import FlowContext, Stop
 from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunTimedOut
 from airside.sdk.flows.hooks import call_hooks
+from airside.sdk.flows.prints import printed
 from airside.sdk.flows.reporting import Run
 from airside.sdk.flows.states import State, describe, failed, from_return
 
@@ -116,13 +116,14 @@ class Life:
             loop=loop,
             parent=parent,
         )
-        self.sink = logging.getLogger("airside.prints").info if flow.options.log_prints else None
+        self.sink = printed if flow.options.log_prints else None
         self._ended = False
         self._terminated = False
 
     @contextmanager
     def around(self) -> Iterator[None]:
         """Open and close what the run needs as long as it lives: its runner, the signal handler, its heartbeat."""
+        logs.set_up()
         self._context.runner.open()
         try:
             with self._terminable(), self._reporter.attend(self._run, self.stop):

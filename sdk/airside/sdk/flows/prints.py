@@ -8,6 +8,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+
+def printed(line: str) -> None:
+    """Take a printed line for the log of the run."""
+    from airside.sdk.flows import logs  # noqa: PLC0415 - only runs that print need it
+
+    logs.printed(line)
+
+
 _sink: ContextVar[Callable[[str], None] | None] = ContextVar("airside_prints", default=None)
 _print = builtins.print
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Token
@@ -15,6 +14,7 @@ from airside.sdk.flows import attempts, context, futures, interrupts, naming, re
 from airside.sdk.flows.context import FlowContext, Stop, TaskContext
 from airside.sdk.flows.exceptions import RunCancelled, UpstreamFailed
 from airside.sdk.flows.hooks import call_hooks
+from airside.sdk.flows.prints import printed
 from airside.sdk.flows.reporting import Reporter, Run
 from airside.sdk.flows.states import State, describe, failed
 
@@ -137,7 +137,7 @@ class _Life:
         self._call = call
         self._options = call.task.options
         self.timeout = self._options.timeout
-        self.sink = _sink(call)
+        self.sink = printed if self._options.log_prints else None
 
     def begin(self) -> State[Any] | None:
         """Give the final state of a run that need not or cannot begin."""
@@ -221,13 +221,6 @@ def _around(task: "Task[..., Any]", flow: FlowContext | None, outer: TaskContext
 
 def _upstream(found: Sequence["futures.Future[Any]"]) -> list[dict[str, Any]]:
     return reporting.related_task_runs("upstream", [future.run for future in found[:_MAX_UPSTREAM]])
-
-
-def _sink(call: Call) -> attempts.Sink:
-    if not call.task.options.log_prints:
-        return None
-    logger = logging.getLogger("airside.prints")
-    return logger.info
 
 
 def give_up(call: Call, error: Exception) -> State[Any]:
