@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from airside.coordinator.actions import KINDS, lint, problems
+from airside.triggers import actions as models
 
 
 def document(*actions: dict[str, Any], on_resolve: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
@@ -92,5 +93,5 @@ def test_secrets_that_are_written_out_are_suspected(parameters: dict[str, Any], 
     assert [field for field, _ in lint.suspicions("webhook", parameters)] == fields
 
 
-def test_the_kinds_there_are() -> None:
-    assert sorted(KINDS) == ["emit", "notify", "webhook"]
+def test_each_kind_that_rules_may_name_can_be_carried_out() -> None:
+    assert sorted(KINDS) == sorted(models.actions())

@@ -102,6 +102,49 @@ class Notify(Strict):
     body: Text | None = None
 
 
+AirflowName = Annotated[
+    Line | None,
+    Field(
+        description="which Airflow: `prod` is set as AIRSIDE_AIRFLOW_PROD_URL and so on; by default AIRSIDE_AIRFLOW_URL"
+    ),
+]
+
+
+class TriggerDag(Strict):
+    """Starts a run of an Airflow DAG; a repeat of the action starts no second one."""
+
+    dag: Line
+    airflow: AirflowName = None
+    conf: dict[str, JsonValue] = Field({}, description="the run's `conf`")
+
+
+class PauseDag(Strict):
+    """Pauses an Airflow DAG."""
+
+    dag: Line
+    airflow: AirflowName = None
+
+
+class UnpauseDag(Strict):
+    """Lets a paused Airflow DAG go on."""
+
+    dag: Line
+    airflow: AirflowName = None
+
+
+class ClearDagRun(Strict):
+    """Has an ended run of an Airflow DAG done again, whole or only what failed."""
+
+    dag: Line
+    run_id: Line
+    airflow: AirflowName = None
+    only_failed: bool = False
+
+
 register("emit", Emit)
 register("webhook", Webhook)
 register("notify", Notify)
+register("trigger_dag", TriggerDag)
+register("pause_dag", PauseDag)
+register("unpause_dag", UnpauseDag)
+register("clear_dag_run", ClearDagRun)

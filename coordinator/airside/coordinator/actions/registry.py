@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
+from airside.coordinator.actions.airflow import ClearDagRun, PauseDag, TriggerDag, UnpauseDag
 from airside.coordinator.actions.emit import Emit
 from airside.coordinator.actions.kinds import ActionKind
 from airside.coordinator.actions.notify import Notify
 from airside.coordinator.actions.webhook import Webhook
 
-_ALL: Final[tuple[ActionKind, ...]] = (Emit(), Notify(), Webhook())
+_ALL: Final[tuple[ActionKind, ...]] = (
+    Emit(),
+    Notify(),
+    Webhook(),
+    TriggerDag(),
+    PauseDag(),
+    UnpauseDag(),
+    ClearDagRun(),
+)
 
 KINDS: Final[Mapping[str, ActionKind]] = {kind.name: kind for kind in _ALL}
