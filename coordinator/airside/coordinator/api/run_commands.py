@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
-from airside.coordinator.api.problems import ApiProblem, not_found
+from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.api.run_states import changed
-from airside.coordinator.runs import Accepted, NoDeployment, NoSuchRun, RunChanged, Who
+from airside.coordinator.runs import Accepted, AnswerRefused, NoDeployment, NoSuchRun, RunChanged, Who
 from airside.coordinator.runs import present as presents
 
 routes = router("runs")
@@ -108,6 +108,8 @@ async def _done(command: Awaitable[Accepted]) -> Response:
 async def _or_problem(command: Awaitable[Any]) -> Any:
     try:
         return await command
+    except AnswerRefused as error:
+        raise invalid("answer-refused", "The answer is refused; the run waits on.", error.problems) from error
     except NoSuchRun as error:
         raise not_found(str(error)) from error
     except NoDeployment as error:

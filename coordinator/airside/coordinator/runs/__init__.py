@@ -2,13 +2,14 @@
 
 from airside.coordinator.runs.commands import Commands, Who
 from airside.coordinator.runs.desk import Desk
-from airside.coordinator.runs.exceptions import NoDeployment, NoSuchRun, RunChanged
+from airside.coordinator.runs.exceptions import AnswerRefused, NoDeployment, NoSuchRun, RunChanged
 from airside.coordinator.runs.present import Present
 from airside.coordinator.runs.proposals import Accepted, Proposals
 from airside.coordinator.runs.watch import RunWatch
 
 __all__ = [
     "Accepted",
+    "AnswerRefused",
     "Commands",
     "Desk",
     "NoDeployment",

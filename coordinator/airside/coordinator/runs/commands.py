@@ -10,11 +10,11 @@ import orjson
 
 from airside.coordinator.runs import answers
 from airside.coordinator.runs import present as presents
-from airside.coordinator.runs.exceptions import NoDeployment, NoSuchRun, NotAllowed, RunChanged
+from airside.coordinator.runs.exceptions import AnswerRefused, NoDeployment, NoSuchRun, NotAllowed, RunChanged
 from airside.coordinator.runs.present import Present
 from airside.coordinator.runs.proposals import Accepted, Proposals
 from airside.events import run_states
-from airside.events.exceptions import InvalidEvent, Problem
+from airside.events.exceptions import Problem
 from airside.events.log import Log
 from airside.events.model import uuid7
 from airside.events.run_states import State
@@ -71,7 +71,7 @@ class Commands:
     async def resume(self, workspace: str, run: str, who: Who, answer: Any = None) -> Accepted:
         """Let a paused or suspended run go on, with the answer that it waits for, if it does.
 
-        Raises InvalidEvent naming each field of the answer that is wrong; else as `cancel`.
+        Raises AnswerRefused naming each field of the answer that is wrong; else as `cancel`.
         """
 
         def decide(now: Present) -> tuple[State, dict[str, Any]] | None:
@@ -155,16 +155,16 @@ def following(now: Present, state: State, payload: Mapping[str, Any], causes: tu
 
 
 def checked_answer(now: Present, answer: Any) -> Any:
-    """Check an answer by the schema that the run gave when it paused. Raises InvalidEvent."""
+    """Check an answer by the schema that the run gave when it paused. Raises AnswerRefused."""
     schema = now.payload().get("schema")
     if not isinstance(schema, Mapping):
         if answer not in (None, {}):
-            raise InvalidEvent([Problem("input", "the run waits for no input; resume it without")])
+            raise AnswerRefused([Problem("input", "the run waits for no input; resume it without")])
         return None
     try:
         found = answers.problems(schema, {} if answer is None else answer)
     except answers.BadSchema as error:
-        raise InvalidEvent([Problem("input", f"cannot be checked: {error}")]) from error
+        raise AnswerRefused([Problem("input", f"cannot be checked: {error}")]) from error
     if found:
-        raise InvalidEvent(found)
+        raise AnswerRefused(found)
     return {} if answer is None else answer

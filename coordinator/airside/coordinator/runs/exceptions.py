@@ -1,7 +1,7 @@
 """Why a run is not changed."""
 
 from airside.coordinator.runs.present import Present
-from airside.events.exceptions import AirsideError
+from airside.events.exceptions import AirsideError, InvalidEvent
 
 
 class RunError(AirsideError):
@@ -26,3 +26,7 @@ class NotAllowed(RunChanged):
 
 class NoDeployment(RunError):
     """The run was started where its code is, so only there can it be started again: call the flow once more."""
+
+
+class AnswerRefused(InvalidEvent):
+    """The answer is not what the run waits for; `problems` names each field of it. The run waits on."""

@@ -1,5 +1,6 @@
 """`airside runs`: what ran and what runs, whoever runs it."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,9 @@ import typer
 from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.options import AsJson, Utc
 
-app = tree.new_group(("runs",), "Look at runs: of flows, Airflow DAGs, dbt commands, OpenLineage jobs.")
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its UUID alone.")]
+
+app = tree.new_group(("runs",), "Look at runs and steer them: of flows, Airflow DAGs, dbt commands, OpenLineage jobs.")
 
 
 @app.command(
@@ -87,6 +90,81 @@ def show(run_id: Annotated[str, typer.Argument(metavar="ID")], utc: Utc = False,
         for event in item["events"]
     )
     output.table(("POSITION", "HAPPENED", "TYPE", "RESOURCE", "EVENT"), rows)
+
+
+@app.command(
+    epilog=tree.examples(
+        "airside runs cancel run://airside/01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa",
+        "airside runs cancel 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa --reason 'wrong day'",
+    )
+)
+def cancel(
+    run_id: RunId,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="End it at once, without waiting for its process.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown with the run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a run: its process stops its code, and is killed after a time of grace when it does not."""
+    _command(run_id, "cancel", {"force": force, "reason": reason}, as_json=as_json)
+
+
+@app.command(epilog=tree.examples("airside runs pause 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))
+def pause(run_id: RunId, as_json: AsJson = False) -> None:
+    """Let a run begin no further task until it is resumed."""
+    _command(run_id, "pause", None, as_json=as_json)
+
+
+@app.command(
+    epilog=tree.examples(
+        "airside runs resume 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa",
+        "airside runs resume 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa --input approved=true --input rows=42",
+    )
+)
+def resume(
+    run_id: RunId,
+    *,
+    given: Annotated[
+        list[str] | None, typer.Option("--input", help="NAME=VALUE of the answer it waits for. Repeat it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Resume a run that is paused or suspended, with the answer that it waits for."""
+    pairs = options.pairs("--input", given, "NAME=VALUE")
+    body = {"input": {name: _value(run_id, name, text) for name, text in pairs}} if pairs else None
+    _command(run_id, "resume", body, as_json=as_json)
+
+
+@app.command(epilog=tree.examples("airside runs retry 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))
+def retry(run_id: RunId, as_json: AsJson = False) -> None:
+    """Run the same deployment again, as a new run."""
+    _command(run_id, "retry", None, as_json=as_json)
+
+
+def _command(run_id: str, word: str, body: dict[str, Any] | None, *, as_json: bool) -> None:
+    from airside.sdk.client import path
+
+    with options.connect() as client:
+        done = client.request("POST", path("runs", run_id, word), body=body)
+    if as_json:
+        output.as_json(done)
+    else:
+        output.line(f"{done.get('id', run_id)} is {done['state']}")
+
+
+def _value(run_id: str, name: str, text: str) -> Any:
+    """Read a value as the run asks for it: text where it wants text, else JSON where it is any."""
+    from airside.sdk.client import path
+
+    with options.connect() as client:
+        schema = client.get(path("runs", run_id, "state"))["event"]["payload"].get("schema") or {}
+    asked = schema.get("properties", {}).get(name, {}) if isinstance(schema, dict) else {}
+    if isinstance(asked, dict) and asked.get("type") == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _table(found: list[dict[str, Any]], *, utc: bool, empty: str = "nothing found") -> None:

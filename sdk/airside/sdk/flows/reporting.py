@@ -141,10 +141,14 @@ class Emitting:
 
     def attend(self, run: Run, stop: Any) -> AbstractContextManager[object]:
         """Beat while the run is alive."""
-        return heartbeat.heartbeat(run.resource_id, every=_HEARTBEAT_SECONDS)
+        resource = {"id": run.resource_id, "kind": run.kind, "name": run.name}
+        return heartbeat.heartbeat(
+            resource, every=_HEARTBEAT_SECONDS, payload={"every_seconds": _HEARTBEAT_SECONDS}, related=run.related
+        )
 
 
 _silent: Final = Silent()
+_online: "tuple[emitter.Emitter, Reporter] | None" = None
 _chosen: Reporter | None = None
 _lock = threading.Lock()
 
@@ -154,7 +158,20 @@ def reporter() -> Reporter:
     if _chosen is not None:
         return _chosen
     found = emitter.of_process()
-    return _silent if found is None else Emitting(found)
+    if found is None:
+        return _silent
+    return Emitting(found) if found.settings.speaks_nats else _asking(found)
+
+
+def _asking(found: emitter.Emitter) -> Reporter:
+    """Give the one reporter that asks the emitter's server by HTTP."""
+    global _online  # noqa: PLW0603 - one a process
+    with _lock:
+        if _online is None or _online[0] is not found:
+            from airside.sdk.flows.online import Online  # noqa: PLC0415 - a flow without a server does without
+
+            _online = found, Online(found)
+        return _online[1]
 
 
 def use(chosen: Reporter | None) -> None:

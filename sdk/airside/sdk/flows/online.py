@@ -1,0 +1,142 @@
+"""Reporting to a plane by HTTP: changes of flow runs are proposed, those of task runs go with the emitter.
+
+A flow never waits for the plane longer than seconds. When it is away, what the process does stands: the change goes the
+way of all other events, through the emitter and its spool, so the history arrives later, in order and once. As long as
+something is on that way nothing is proposed past it.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from airside.events import run_states
+from airside.events.run_states import State as Kind
+from airside.sdk.emitting.emitter import Emitter
+from airside.sdk.flows.attending import Attendant
+from airside.sdk.flows.context import Stop
+from airside.sdk.flows.plane import Away, Plane, Present
+from airside.sdk.flows.reporting import Change, Run, Verdict
+
+#: So long a change waits for the events before it to arrive; the last one longer, for it has more before it.
+_FLUSH_SECONDS: Final = 2.0
+_LAST_FLUSH_SECONDS: Final = 15.0
+_TRIES: Final = 5
+_log = logging.getLogger("airside")
+
+
+class Online:
+    """The reporter of a process whose AIRSIDE_URL is http(s)."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self.emitter = emitter
+        self.plane = Plane(emitter.settings)
+        self._attended: dict[str, Attendant] = {}
+        self._lock = threading.Lock()
+        self._warned = False
+
+    def report(self, change: Change) -> None:
+        """Put a change on its way. The beginning of a task waits while its flow run is paused by somebody."""
+        if change.state is Kind.RUNNING and self._attended and not _in_event_loop():
+            for one in change.run.related:
+                if one.get("role") == "flow_run" and (attendant := self._attended.get(one["id"])):
+                    attendant.wait_while_paused()
+        self.emitter.send(change.event())
+
+    def propose(self, change: Change) -> Verdict:
+        """Ask for a change, after everything before it has arrived. Without an answer in time it stands."""
+        last = change.state in run_states.TERMINAL
+        seconds = _LAST_FLUSH_SECONDS if last else _FLUSH_SECONDS
+        try:
+            arrived = self.emitter.shipper.drain(seconds, give_up_when_away=True)
+            verdict = self._decided(change) if arrived else None
+        except Away as error:
+            _log.debug("a change of %s is told later: %s", change.run.id, error)
+            verdict = None
+        if verdict is None:
+            self.emitter.send(change.event())
+            verdict = Verdict(True, change.state, change.seq)
+        attendant = self.attendant(change.run)
+        if verdict.accepted and attendant is not None:
+            attendant.changed(change)
+        return verdict
+
+    @contextmanager
+    def attend(self, run: Run, stop: Stop) -> Iterator[Attendant]:
+        """While the block runs: beat, and learn what others want of the run."""
+        attendant = Attendant(run, stop, self.plane, self.emitter)
+        with self._lock:
+            self._attended[run.resource_id] = attendant
+        attendant.start()
+        try:
+            yield attendant
+        finally:
+            attendant.end()
+            with self._lock:
+                self._attended.pop(run.resource_id, None)
+
+    def attendant(self, run: Run) -> Attendant | None:
+        """Give who attends a run of this process."""
+        return self._attended.get(run.resource_id)
+
+    def _decided(self, change: Change) -> Verdict | None:
+        """Ask until it is decided; None when the plane will not decide. Raises Away."""
+        verdict: Verdict | None = None
+        for _ in range(_TRIES):
+            answer = self.plane.propose(change.run.id, proposal(change))
+            if answer.accepted:
+                return Verdict(True, change.state, change.seq)
+            present = answer.present
+            if present is None:
+                self._warn(answer.refused)
+                return None
+            if present.state is None or not present.seq:
+                return None  # the plane has not heard of the run: it is told all that happened
+            verdict = Verdict(False, present.state, present.seq)
+            following = self._goes_on(change, present)
+            if following is None:
+                break
+            change.previous, change.seq = following.state, following.seq + 1
+            change.run.seq = change.seq
+        return verdict
+
+    def _goes_on(self, change: Change, present: Present) -> Present | None:
+        """Tell behind which change ours may follow, where the one between did not take the run from us."""
+        attendant = self.attendant(change.run)
+        if attendant is None or present.state is None:
+            return None
+        if attendant.waits_for_answer and present.state in (Kind.PAUSED, Kind.RESUMED):
+            return None
+        if present.state is Kind.PAUSED and not attendant.is_own(present):
+            attendant.learn(present)
+            attendant.wait_while_paused()
+            return present if attendant.stop.asked else attendant.present
+        if present.state in (Kind.CRASHED, Kind.RESUMED):
+            if run_states.may_change(present.state, change.state):
+                return present
+            return attendant.correct(present)
+        if attendant.is_own(present) and run_states.may_change(present.state, change.state):
+            return present
+        return None
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning("the plane does not take changes of runs from here: %s", reason)
+
+
+def proposal(change: Change) -> dict[str, object]:
+    """Write a change as it is proposed."""
+    event = change.event()
+    event.pop("type")
+    return {"state": change.state.value, "expected": change.seq - 1, **event}
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
