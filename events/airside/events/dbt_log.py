@@ -133,6 +133,8 @@ class LogReader:
         self._detailed |= name == "NodeStart"
         if name in _STARTS:
             self._statuses.setdefault(unique_id, "started")
+            if name == "NodeStart":  # also of a node that is then skipped: artifacts know no start of it
+                return self._begin()
             time = foreign.iso(node.get("node_started_at")) or self._metadata["generated_at"]
             known = self._node(unique_id, node)
             return [*self._begin(), dbt.node_started(unique_id, self._metadata, known, time, self._limits)]
