@@ -9,6 +9,8 @@ import httpx
 import uvicorn
 
 from airside.coordinator.api import create_app
+from airside.coordinator.connections import Connections
+from airside.coordinator.sockets import SocketProtocol
 
 ADDRESS = "http://127.0.0.1:7700"
 
@@ -22,7 +24,15 @@ def in_process(plane: Any, **options: Any) -> httpx.AsyncClient:
 @contextlib.asynccontextmanager
 async def served(plane: Any) -> AsyncIterator[str]:
     """Serve the plane on a free port and give its address."""
-    config = uvicorn.Config(create_app(plane), port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        create_app(plane),
+        port=0,
+        log_level="error",
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        http=Connections(4_096, plane.http.header_seconds).protocol(),
+        ws=SocketProtocol,
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign, attr-defined]
     serving = asyncio.create_task(server._serve())

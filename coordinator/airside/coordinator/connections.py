@@ -63,7 +63,7 @@ class _Guarded(_base):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._serves():
+        if self._serves() or self.transport.get_protocol() is not self:  # it has become a WebSocket
             self._asked()
             return
         self._expect_headers()

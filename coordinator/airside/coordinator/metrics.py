@@ -61,6 +61,7 @@ class Metrics:
             registry=registry,
         )
         self.streams = Gauge("airside_streams_open", "Open event streams", registry=registry)
+        self.sockets = Gauge("airside_sockets_open", "Connections of Prefect's clients", registry=registry)
         self.log_last = Gauge("airside_log_last_position", "Position of the log's last entry", registry=registry)
         self.log_bytes = Gauge("airside_log_bytes", "Size of the log on disk", registry=registry)
         self.projector_lag = Gauge(

@@ -14,6 +14,7 @@ from airside.coordinator.api import create_app
 from airside.coordinator.connections import MAX_HEADER_BYTES, Connections, spare_descriptors
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.settings import ServerSettings
+from airside.coordinator.sockets import SocketProtocol
 from airside.events.exceptions import AirsideError
 
 _STOP_SECONDS: Final = 5
@@ -78,6 +79,7 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
         http=bounds.protocol(),
+        ws=SocketProtocol,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -9,6 +9,7 @@ from airside.coordinator.api import (
     automations,
     backtest,
     documents,
+    events_in,
     export,
     firings,
     history,
@@ -43,6 +44,7 @@ _DESCRIPTION: Final = (
 # In this order: paths with fixed words stand before those with names in them.
 _ROUTERS: Final = (
     ingest,
+    events_in,
     stream,
     export,
     history,

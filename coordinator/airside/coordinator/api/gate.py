@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airside.coordinator.api import problems
 from airside.coordinator.api.attempts import FailedAttempts
 from airside.coordinator.api.budget import SCOPE_KEY, Budget
+from airside.coordinator.api.events_in import PATH as EVENTS_IN
+from airside.coordinator.api.events_in import EventsIn
 from airside.coordinator.api.permissions import HOOKS_PREFIX, PUBLIC_PATHS
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem
@@ -48,15 +50,30 @@ class Gate:
         self._plane = plane
         self._bodies = Budget(plane.http.max_bodies_bytes)
         self._attempts = FailedAttempts(plane.http.max_failed_logins)
+        self._events_in = EventsIn(plane, self._bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection. WebSockets are refused: nothing here speaks them."""
+        """Serve one connection. WebSockets are refused on all paths but one."""
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "nothing here speaks WebSocket"})
+            await self._connect(scope, receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket: its token comes in a message, but where it comes from is looked at now."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        known = self._plane.auth_required or is_local_host(host, self._plane.http.allowed_hosts)
+        if scope["path"] != EVENTS_IN or not known or not is_same_origin(headers.get("origin"), host):
+            await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket is answered here"})
+            return
+
+        def authenticate(text: str) -> Principal:
+            return self._check(scope, text) if self._plane.auth_required else LOCAL
+
+        await self._events_in.serve(scope, receive, send, authenticate)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -118,6 +135,10 @@ class Gate:
         text = text.strip()
         if scheme.lower() != "bearer" or not text:
             raise unauthorized("Send a token: `Authorization: Bearer ast_…`. `airside tokens create` makes one.")
+        return self._check(scope, text)
+
+    def _check(self, scope: Scope, text: str) -> Principal:
+        """Say whose token this is. Raises ApiProblem when it is nobody's, or too many wrong ones came."""
         parts = split(text)
         client = scope.get("client")
         known = parts[0] if parts and self._plane.tokens.knows(parts[0]) else ""

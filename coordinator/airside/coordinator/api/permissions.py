@@ -6,7 +6,7 @@ from typing import Final
 from airside.coordinator.tokens import Role
 
 #: The only paths that answer without a token, compared as they stand: no prefix, no suffix, no pattern.
-PUBLIC_PATHS: Final = frozenset({"/health", "/ready"})
+PUBLIC_PATHS: Final = frozenset({"/health", "/ready", "/api/admin/version"})
 #: What comes to hooks: its signature is the authentication. Under this prefix no token is looked at, and only the
 #: route below is there for whoever has none.
 HOOKS_PREFIX: Final = "/hooks/"
@@ -76,6 +76,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("DELETE", "/api/hooks/{name}"): _ADMIN,
     ("POST", "/api/hooks/{name}/test"): _ADMIN,
     ("POST", "/hooks/{slug}"): _ANY,
+    ("GET", "/api/admin/version"): _ANY,
     ("GET", "/health"): _ANY,
     ("HEAD", "/health"): _ANY,
     ("GET", "/ready"): _ANY,
@@ -87,3 +88,6 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/assets/plain.css"): _READ,
     ("GET", "/"): _READ,
 }
+
+#: The same for WebSockets, by their path. Their token comes in a first message; all other paths refuse them.
+SOCKETS: Final[Mapping[str, frozenset[Role]]] = {"/api/events/in": _POST}

@@ -20,6 +20,7 @@ class HttpSettings(BaseSettings):
         4_096, ge=16, description="open connections; fewer where the process may have few file descriptors"
     )
     max_streams: int = Field(500, ge=1, description="open event streams")
+    max_sockets: int = Field(500, ge=1, description="open connections on which Prefect's clients send events")
     stream_comment_seconds: float = Field(15.0, gt=0, description="silence after which a stream says it is alive")
     stream_recheck_seconds: float = Field(60.0, gt=0, description="how often an open stream's token is checked again")
     max_failed_logins: int = Field(10, ge=1, description="wrong tokens a minute from one address")
