@@ -4,6 +4,7 @@ Its environment is built once a machine in a cache folder. It needs Python 3.10 
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 
 VERSION = "3.3.2"
+USER, PASSWORD = "ada", "a password of this test alone"
 ROOT = Path(__file__).parents[2]
 _PYTHONS = ("python3.12", "python3.13", "python3.11", "python3.10")
 
@@ -58,6 +60,7 @@ class Airflow:
     home: Path
     dags: Mapping[str, str]
     environment: dict[str, str] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -70,6 +73,10 @@ class Airflow:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.dags.items():
             (folder / name).write_text(text)
+        for name, text in self.plugins.items():
+            (self.home / "plugins").mkdir(exist_ok=True)
+            (self.home / "plugins" / name).write_text(text)
+        (self.home / "simple_auth_manager_passwords.json.generated").write_text(json.dumps({USER: PASSWORD}))
         self._run("db", "migrate")
         for name, *more in (
             ("api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
@@ -101,16 +108,15 @@ class Airflow:
     def client(self) -> Iterator[httpx.Client]:
         """A client of the REST API, logged in."""
         with httpx.Client(base_url=self.url, timeout=30) as client:
-            token = client.get("/auth/token")
-            if token.status_code in (200, 201):
-                client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+            token = client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
+            client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
             yield client
 
     def until(self, condition: Callable[[httpx.Client], Any], seconds: float = 120) -> Any:
         """Wait until something is true of Airflow, by asking it; gives what the condition gave."""
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(httpx.TransportError), self.client() as client:
+            with contextlib.suppress(httpx.HTTPError), self.client() as client:
                 if found := condition(client):
                     return found
             assert time.monotonic() < deadline, "it did not become true in time"
@@ -130,8 +136,13 @@ class Airflow:
 
     def ended(self, dag: str, run_id: str, seconds: float = 180) -> dict[str, Any]:
         """Wait until a run has ended."""
-        self.until(lambda _: self.run(dag, run_id).get("state") in ("success", "failed"), seconds)
-        return self.run(dag, run_id)
+
+        def ended(client: httpx.Client) -> Any:
+            found = client.get(f"/api/v2/dags/{dag}/dagRuns/{run_id}").json()
+            return found if found.get("state") in ("success", "failed") else None
+
+        found: dict[str, Any] = self.until(ended, seconds)
+        return found
 
     def tasks(self, dag: str, run_id: str) -> list[dict[str, Any]]:
         with self.client() as client:
@@ -144,11 +155,11 @@ class Airflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__API_AUTH__JWT_SECRET": "a secret that only this test's Airflow knows, long enough",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test's Airflow alone, as long as its hash wants it",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
