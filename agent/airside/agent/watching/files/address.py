@@ -37,15 +37,24 @@ class FileAddress:
 
     @property
     def folder(self) -> str:
-        """Give the deepest folder that holds all the files, as a local path."""
-        path = self.pattern.removeprefix("file://")
+        """Give the deepest folder that holds all the files, as a path here or on the host."""
+        path = self._path
         magic = _MAGIC.search(path)
         return path[: path.rindex("/", 0, magic.start() if magic else len(path))] or "/"
 
     @property
     def is_deep(self) -> bool:
         """Tell whether files lie in folders below that one."""
-        return "/" in self.pattern.removeprefix("file://")[len(self.folder.rstrip("/")) + 1 :]
+        return "/" in self._path[len(self.folder.rstrip("/")) + 1 :]
+
+    @property
+    def root(self) -> str:
+        """Give what must be there for looking to make sense: the bucket, or else the folder."""
+        return self.netloc.partition("@")[0] if self.scheme in WHOLE else self.folder
+
+    @property
+    def _path(self) -> str:
+        return self.pattern.removeprefix(f"{self.scheme}://{self.netloc}")
 
     @property
     def wants_hidden(self) -> bool:

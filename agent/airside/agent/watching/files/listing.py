@@ -52,7 +52,9 @@ class Listing:
         login = {"username": address.user, "password": asked.password} if address.scheme in HOSTS else {}
         given = {name: value for name, value in login.items() if value}
         try:
-            self._files, self._pattern = url_to_fs(address.pattern, use_listings_cache=False, **given)
+            self._files, self._pattern = url_to_fs(
+                address.pattern, use_listings_cache=False, skip_instance_cache=True, **given
+            )
         except (ImportError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise WatchRefused(f"{address.name}: {reason}; pip install 'airside[watch]' has S3's") from error
@@ -63,10 +65,10 @@ class Listing:
     def now(self) -> list[Found]:
         """List the files that match, without hidden ones. Raises WatchError."""
         try:
-            if self._address.is_local and not self._files.isdir(self._address.folder):
-                raise WatchError(f"there is no folder {self._address.folder}")
             self._files.invalidate_cache()
             found: Mapping[str, Mapping[str, Any]] = self._files.glob(self._pattern, detail=True)
+            if not found and not self._files.exists(self._address.root):
+                raise WatchError(f"{self._address.name}: {self._address.root} is not there, or may not be read")
         except WatchError:
             raise
         except Exception as error:
