@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
     from airside.sdk.flows import runtime
+    from airside.sdk.flows.caching import INPUTS, NONE, RUN, SOURCE, TASK
     from airside.sdk.flows.context import tags
     from airside.sdk.flows.flow import flow
     from airside.sdk.flows.futures import allow_failure, unmapped
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from airside.sdk.flows.task import task
 
 __all__ = [
+    "INPUTS",
+    "NONE",
+    "RUN",
+    "SOURCE",
+    "TASK",
     "State",
     "ThreadRunner",
     "aemit",
@@ -43,6 +49,7 @@ __all__ = [
 _FROM = {
     "emitting.api": "aemit emit emit_stats flush",
     "emitting.heartbeat": "heartbeat",
+    "flows.caching": "INPUTS NONE RUN SOURCE TASK",
     "flows.context": "tags",
     "flows.flow": "flow",
     "flows.futures": "allow_failure unmapped",

@@ -106,6 +106,8 @@ class FlowContext:
     work: Stop
     loop: asyncio.AbstractEventLoop | None = None
     parent: "FlowContext | None" = None
+    #: The path of the run's own results: its id, below a parent the same in each process that carries the parent on.
+    scope: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     futures: "list[Future[Any]]" = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)

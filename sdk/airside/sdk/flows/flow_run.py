@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
 from airside.sdk.flows import attempts, context, futures, interrupts, logs, naming, reporting, retries, task_run
 from airside.sdk.flows.context import FlowContext, Stop
+from airside.sdk.flows.digests import digest
 from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunTimedOut
 from airside.sdk.flows.hooks import call_hooks
 from airside.sdk.flows.prints import printed
@@ -115,6 +116,9 @@ class Life:
             work=Stop(self.stop),
             loop=loop,
             parent=parent,
+            scope=self._run.id
+            if parent is None
+            else f"{parent.scope}/{_safe(flow.name)}-{parent.number('flow ' + flow.name)}",
         )
         self.sink = printed if flow.options.log_prints else None
         self._ended = False
@@ -159,6 +163,7 @@ class Life:
         """Ask to run. Raises RunCancelled or RunRefused when somebody has decided otherwise."""
         self._context.work.leave()
         self._context.work = Stop(self.stop)
+        self._context.calls.clear()  # what was kept in an earlier attempt is found by the same numbers
         self.stop.check()
         self._run.attempt += 1
         self._propose(Kind.RUNNING)
@@ -306,6 +311,18 @@ class Life:
         raise RunRefused(f"the run is {verdict.state.value}: somebody else has changed it")
 
 
+def _digest(values: Mapping[str, Any]) -> str | None:
+    """Tell runs with the same parameters from others, without their values; None for what cannot be digested."""
+    try:
+        return digest(dict(values))[:16] if values else None
+    except Exception:  # noqa: BLE001 - people's objects
+        return None
+
+
+def _safe(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E")
+
+
 def _new_run(
     flow: "Flow[..., Any]",
     values: Mapping[str, Any],
@@ -330,7 +347,7 @@ def _new_run(
         details={
             "version": flow.options.version or flow.source_version(),
             "parameter_names": list(values),
-            "parameters_hash": sha256(repr(sorted(values)).encode()).hexdigest()[:16],
+            "parameters_hash": _digest(values),
             "hostname": platform.node(),
             "pid": os.getpid(),
             "python": platform.python_version(),

@@ -84,6 +84,8 @@ def common(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, 
     for name in ("timeout", "cache_for"):
         if given.get(name) is not None:
             made[name] = _positive(name, given[name])
+    if made.get("result_storage") is not None:
+        made["result_storage"] = str(made["result_storage"])
     made["hooks"] = {kind: _hooks(name, given[name]) for name, kind in HOOKS.items() if given.get(name) is not None}
     return made
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import attempts, context, futures, interrupts, options, task_run
+from airside.sdk.flows import attempts, caching, context, futures, interrupts, options, task_run
 from airside.sdk.flows.exceptions import BadOption, BadParameters
 from airside.sdk.flows.futures import Future, Unmapped
 from airside.sdk.flows.options import Delay, Hook, TaskOptions
@@ -27,6 +27,8 @@ class Task(Generic[P, R]):
         self.options = chosen
         self.parameters = Parameters(function)
         self.is_async = attempts.is_async(function)
+        if chosen.cache_key is not None or chosen.cache_policy is not None:
+            caching.check(chosen.cache_key, chosen.cache_policy)
         self.collecting = attempts.listed(function)
         functools.update_wrapper(cast(Callable[..., Any], self), function)
 

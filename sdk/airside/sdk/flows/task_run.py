@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, context, futures, interrupts, naming, reporting, retries
+from airside.sdk.flows import attempts, caching, context, futures, interrupts, naming, reporting, retries
 from airside.sdk.flows.context import FlowContext, Stop, TaskContext
 from airside.sdk.flows.exceptions import RunCancelled, UpstreamFailed
 from airside.sdk.flows.hooks import call_hooks
@@ -108,7 +108,8 @@ def execute(call: Call) -> State[Any]:
 async def execute_async(call: Call) -> State[Any]:
     """Run a coroutine task to its end, as `execute`."""
     life = _Life(call)
-    if (state := life.begin()) is not None:
+    state = await asyncio.to_thread(life.begin) if life.keeps else life.begin()
+    if state is not None:
         return state
     token = life.enter()
     try:
@@ -121,7 +122,7 @@ async def execute_async(call: Call) -> State[Any]:
                 if delay is None:
                     return life.end(error)
             else:
-                return life.complete(value)
+                return await asyncio.to_thread(life.complete, value) if life.keeps else life.complete(value)
             try:
                 await attempts.acall(functools.partial(asyncio.sleep, delay), timeout=None, stop=call.stop)
             except BaseException as error:  # noqa: BLE001
@@ -137,6 +138,8 @@ class _Life:
         self._call = call
         self._options = call.task.options
         self.timeout = self._options.timeout
+        self.keeps = _keeps(call)
+        self._place: caching.Place | None = None
         self.sink = printed if self._options.log_prints else None
 
     def begin(self) -> State[Any] | None:
@@ -150,7 +153,16 @@ class _Life:
                 futures.resolve(future)
         except UpstreamFailed as error:
             return self._final(State(Kind.SKIPPED, str(error), error=error))
-        return None
+        return self._known() if self.keeps else None
+
+    def _known(self) -> State[Any] | None:
+        """Give the state of a run whose result is known already."""
+        self._place = caching.place(self._call)
+        found = self._place.find() if self._place is not None else None
+        if found is None:
+            return None
+        payload = {"cache_key": self._place.key, "result": found.reference} if self._place is not None else {}
+        return self._final(State(Kind.CACHED, value=found.value), **payload)
 
     def enter(self) -> Token[TaskContext | None]:
         """Make this the innermost run of the code that follows."""
@@ -185,7 +197,9 @@ class _Life:
         """End with a value; a returned state is the run's own."""
         if isinstance(value, State) and value.is_final:
             return self._final(value)
-        return self._final(State(Kind.COMPLETED, value=value))
+        kept = self._place.keep(value) if self._place is not None else None
+        payload = {"result": kept} if kept is not None else {}
+        return self._final(State(Kind.COMPLETED, value=value), **payload)
 
     def end(self, error: BaseException) -> State[Any]:
         """End without a value. What was to end the whole program is raised again."""
@@ -200,10 +214,10 @@ class _Life:
             self._final(State(Kind.CRASHED, describe(error), error=error))
         raise error
 
-    def _final(self, state: State[Any]) -> State[Any]:
+    def _final(self, state: State[Any], **payload: Any) -> State[Any]:
         run = self._call.run
         error = state.error if state.kind in (Kind.FAILED, Kind.CRASHED) else None
-        self._call.reporter.report(run.change(state.kind, state.message, error))
+        self._call.reporter.report(run.change(state.kind, state.message, error, **payload))
         call_hooks(self._call.task, run, state)
         return state
 
@@ -221,6 +235,16 @@ def _around(task: "Task[..., Any]", flow: FlowContext | None, outer: TaskContext
 
 def _upstream(found: Sequence["futures.Future[Any]"]) -> list[dict[str, Any]]:
     return reporting.related_task_runs("upstream", [future.run for future in found[:_MAX_UPSTREAM]])
+
+
+def _keeps(call: Call) -> bool:
+    """Tell whether results of this call may be looked for and kept."""
+    own, flow = call.task.options, context.flow_context.get()
+    if own.cache_key is not None or own.cache_policy is not None or own.cache_for is not None or own.refresh_cache:
+        return True
+    if own.persist_result is None:
+        return flow is not None and bool(flow.flow.options.persist_result)
+    return own.persist_result
 
 
 def give_up(call: Call, error: Exception) -> State[Any]:
