@@ -42,18 +42,13 @@ _Object = dict[str, Any]
 
 def parse(body: object, source: str = SOURCE, limits: Limits = DEFAULT_LIMITS) -> list[wire.WireEvent]:
     """Read one of Prefect's events from decoded JSON. Raises InvalidEvent naming the field."""
-    return [_accept(document, limits) for document in documents(body, source, limits)]
-
-
-def documents(body: object, source: str = SOURCE, limits: Limits = DEFAULT_LIMITS) -> list[_Object]:
-    """Read the same as plain objects, as a post would hold them. Raises InvalidEvent naming the field."""
     if not isinstance(body, dict):
         raise InvalidEvent([Problem("", "one of Prefect's events must be a JSON object")])
     if trim.deeper_than(body, limits.max_depth - 1):
         raise InvalidEvent([Problem("", f"nested deeper than {limits.max_depth - 1} levels")])
     if problems := list(_problems(body)):
         raise InvalidEvent(problems)
-    return list(_documents(body, source, limits))
+    return [_accept(document, limits) for document in _documents(body, source, limits)]
 
 
 def refused(text: str, error: InvalidEvent, source: str = SOURCE, *, now: datetime | None = None) -> _Object:

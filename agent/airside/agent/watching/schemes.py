@@ -20,6 +20,7 @@ SCHEMES: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("http", "https"), "airside.agent.watching.http:open_watcher"),
     "k8s": "airside.agent.watching.kubernetes.watcher:open_watcher",
+    **dict.fromkeys(("prefect", "prefects"), "airside.agent.watching.prefect:open_watcher"),
     "sql+env": "airside.agent.watching.sql.watcher:open_watcher",
 }
 
