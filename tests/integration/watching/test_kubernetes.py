@@ -1,4 +1,4 @@
-"""Events of a cluster: the real client, over real HTTP, of a stand-in for the API server (support/kubernetes_api.py)."""
+"""Events of a cluster: the real client, over real HTTP, of a stand-in for the API server (tests/support)."""
 
 import asyncio
 import contextlib
