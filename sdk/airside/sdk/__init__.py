@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airside.sdk.flows.retries import exponential
     from airside.sdk.flows.runners.threads import ThreadRunner
     from airside.sdk.flows.states import State, completed, failed
+    from airside.sdk.flows.suspending import resume, suspend
     from airside.sdk.flows.task import task
 
 __all__ = [
@@ -39,7 +40,9 @@ __all__ = [
     "flush",
     "get_run_logger",
     "heartbeat",
+    "resume",
     "runtime",
+    "suspend",
     "tags",
     "task",
     "unmapped",
@@ -57,6 +60,7 @@ _FROM = {
     "flows.retries": "exponential",
     "flows.runners.threads": "ThreadRunner",
     "flows.states": "State completed failed",
+    "flows.suspending": "resume suspend",
     "flows.task": "task",
 }
 _WHERE = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names.split()}

@@ -135,6 +135,20 @@ def resume(
     _command(run_id, "resume", body, as_json=as_json)
 
 
+@app.command(epilog=tree.examples("airside runs start 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa --here load.py:nightly"))
+def start(
+    run_id: RunId,
+    here: Annotated[str, typer.Option("--here", metavar="FILE.py:FLOW", help="Where the flow is.")],
+    given: Annotated[
+        list[str] | None, typer.Option("--input", help="NAME=VALUE of the answer it waits for. Repeat it.")
+    ] = None,
+) -> None:
+    """Carry a suspended run on in this process, from what it left on this machine. Needs no server."""
+    from airside.sdk.flows import starting
+
+    starting.start(run_id, here, dict(options.pairs("--input", given, "NAME=VALUE")))
+
+
 @app.command(epilog=tree.examples("airside runs retry 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))
 def retry(run_id: RunId, as_json: AsJson = False) -> None:
     """Run the same deployment again, as a new run."""

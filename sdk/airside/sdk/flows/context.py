@@ -108,6 +108,9 @@ class FlowContext:
     parent: "FlowContext | None" = None
     #: The path of the run's own results: its id, below a parent the same in each process that carries the parent on.
     scope: str = ""
+    #: What this process carries on (a suspending.Resumption), and what it leaves for the next (a suspending.Left).
+    resumed: Any = None
+    suspended: Any = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     futures: "list[Future[Any]]" = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)

@@ -27,6 +27,13 @@ class UpstreamFailed(FlowError):
     """A task was not run since something that it needs did not complete."""
 
 
+class RunSuspended(SystemExit):
+    """The flow run is suspended, so the program ends, with exit code 75: run it on later with `airside runs start`."""
+
+    def __init__(self) -> None:
+        super().__init__(75)
+
+
 class RunCancelled(BaseException):
     """The run is to stop. Not an Exception, so that `except Exception` in user code does not swallow it."""
 

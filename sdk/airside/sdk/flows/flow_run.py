@@ -15,10 +15,21 @@ from urllib.parse import quote
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, context, futures, interrupts, logs, naming, reporting, retries, task_run
+from airside.sdk.flows import (
+    attempts,
+    context,
+    futures,
+    interrupts,
+    logs,
+    naming,
+    reporting,
+    retries,
+    suspending,
+    task_run,
+)
 from airside.sdk.flows.context import FlowContext, Stop
 from airside.sdk.flows.digests import digest
-from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunTimedOut
+from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunSuspended, RunTimedOut
 from airside.sdk.flows.hooks import call_hooks
 from airside.sdk.flows.prints import printed
 from airside.sdk.flows.reporting import Run
@@ -104,7 +115,11 @@ class Life:
         parent, outer = context.flow_context.get(), context.task_context.get()
         self.stop = Stop(parent.work if parent is not None else None)
         self._reporter = parent.reporter if parent is not None else reporting.reporter()
-        self._run, tags = _new_run(flow, values, parent, outer)
+        resumed = _resumption(flow) if parent is None else None
+        self._run, tags = _new_run(flow, values, parent, outer, resumed)
+        if resumed is not None:
+            self._run.attempt, self._run.name = resumed.left.attempt - 1, resumed.left.name
+            self.values = values = resumed.left.parameters
         self._context = FlowContext(
             flow=flow,
             run=self._run,
@@ -119,6 +134,7 @@ class Life:
             scope=self._run.id
             if parent is None
             else f"{parent.scope}/{_safe(flow.name)}-{parent.number('flow ' + flow.name)}",
+            resumed=resumed,
         )
         self.sink = printed if flow.options.log_prints else None
         self._ended = False
@@ -166,8 +182,19 @@ class Life:
         self._context.calls.clear()  # what was kept in an earlier attempt is found by the same numbers
         self.stop.check()
         self._run.attempt += 1
+        self._resume()
         self._propose(Kind.RUNNING)
         call_hooks(self._flow, self._run, State(Kind.RUNNING))
+
+    def _resume(self) -> None:
+        """Take the answer that a suspended run waits for, and say so where nobody else has."""
+        resumed: suspending.Resumption | None = self._context.resumed
+        if resumed is None:
+            return
+        suspending.answer_of_plane(self._context, resumed)
+        if self._run.state is Kind.SUSPENDED:
+            given = {"input": resumed.given} if resumed.given else {}
+            self._propose(Kind.RESUMED, by="process", **given)
 
     def work(self) -> Any:
         """Call the function."""
@@ -215,6 +242,8 @@ class Life:
 
     def _give_up_tasks(self, error: BaseException) -> bool:
         """Drop tasks that have not begun; ask those that run to stop, unless the function merely failed."""
+        if isinstance(error, suspending.Suspending):
+            return False
         reason = f"the flow ended: {describe(error)}"
         stop = self._context.work
         stop.close(reason)
@@ -254,6 +283,11 @@ class Life:
             return self._final(failed(error))
         if isinstance(error, RunCancelled):
             return self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
+        if isinstance(error, suspending.Suspending):
+            state = self._final(State(Kind.SUSPENDED, str(error), error=RunSuspended()), **error.payload)
+            if state.kind is Kind.SUSPENDED:
+                suspending.told(self._context)
+            return state
         text = task_run.LEFT.get(type(error))
         if self._terminated:
             self._final(State(Kind.CRASHED, "terminated by SIGTERM", error=error))
@@ -263,14 +297,14 @@ class Life:
             self._final(State(Kind.CRASHED, describe(error), error=error))
         raise error
 
-    def _final(self, state: State[Any]) -> State[Any]:
+    def _final(self, state: State[Any], **payload: Any) -> State[Any]:
         self._ended = True
-        if self._run.state is None:
+        if self._run.state is None and self._run.seq == 0:
             self._propose(Kind.PENDING)  # a run can only fail that was about to begin
         if state.kind is not self._run.state:
             error = state.error if state.kind in (Kind.FAILED, Kind.CRASHED) else None
             try:
-                self._propose(state.kind, state.message, error)
+                self._propose(state.kind, state.message, error, **payload)
             except (RunCancelled, RunRefused) as refused:
                 state = State(Kind.CANCELLED, str(refused), error=refused)
         call_hooks(self._flow, self._run, state)
@@ -311,6 +345,12 @@ class Life:
         raise RunRefused(f"the run is {verdict.state.value}: somebody else has changed it")
 
 
+def _resumption(flow: "Flow[..., Any]") -> suspending.Resumption | None:
+    """Give what this process carries on: as the caller says, or as the environment does."""
+    given = os.environ.get(RUN_ID)
+    return suspending.taken() or (suspending.of_environment(flow, given) if given else None)
+
+
 def _digest(values: Mapping[str, Any]) -> str | None:
     """Tell runs with the same parameters from others, without their values; None for what cannot be digested."""
     try:
@@ -328,9 +368,10 @@ def _new_run(
     values: Mapping[str, Any],
     parent: FlowContext | None,
     outer: "context.TaskContext | None",
+    resumed: suspending.Resumption | None,
 ) -> tuple[Run, frozenset[str]]:
     given = os.environ.pop(RUN_ID, None) if parent is None else None
-    run_id = given or message.uuid7()
+    run_id = given or (resumed.left.run if resumed is not None else message.uuid7())
     tags = flow.options.tags | context.current_tags() | (parent.tags if parent is not None else frozenset())
     labels, related = naming.tagged(tags)
     related.insert(0, reporting.related("flow", "flow", flow.name))
@@ -354,4 +395,7 @@ def _new_run(
         },
         seq=int(os.environ.pop(RUN_SEQ, "0")) if given else 0,
     )
+    if resumed is not None:
+        run.state = Kind.SUSPENDED if run.seq <= resumed.left.seq else None  # else somebody has changed it since
+        run.seq = max(run.seq, resumed.left.seq)
     return run, tags

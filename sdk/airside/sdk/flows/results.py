@@ -33,12 +33,14 @@ class Unkeepable(ValueError):
     """A value cannot be written down."""
 
 
-def keep(where: Storage, name: str, value: Any, *, seconds: float | None = None) -> dict[str, Any]:
+def keep(
+    where: Storage, name: str, value: Any, *, seconds: float | None = None, form: str | None = None
+) -> dict[str, Any]:
     """Write a value, good for so many seconds (None: for ever), and give the reference to it.
 
-    Raises Unkeepable and OSError.
+    `form` is `pickle` or `json` (default: AIRSIDE_RESULT_FORMAT, else pickle). Raises Unkeepable and OSError.
     """
-    codec, body = _encode(value)
+    codec, body = _encode(value, form or os.environ.get("AIRSIDE_RESULT_FORMAT", "pickle"))
     now = time.time()
     head = {
         "airside_result": 1,
@@ -87,8 +89,7 @@ def dumps(value: Any) -> bytes:
         raise Unkeepable(f"a {type(value).__name__} cannot be pickled ({type(error).__name__}){more}") from error
 
 
-def _encode(value: Any) -> tuple[str, bytes]:
-    wanted = os.environ.get("AIRSIDE_RESULT_FORMAT", "pickle")
+def _encode(value: Any, wanted: str) -> tuple[str, bytes]:
     if wanted not in _FORMATS:
         raise Unkeepable(f"AIRSIDE_RESULT_FORMAT must be {' or '.join(_FORMATS)}")
     if wanted == "pickle":
