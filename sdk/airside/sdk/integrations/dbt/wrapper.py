@@ -67,10 +67,12 @@ def _follow(
             live.start()
             code = child.wait()
             live.end(code)
-            emitter.close()
+            emitter.shipper.drain(settings.exit_seconds, give_up_when_away=True)
+            stats = emitter.stats()  # closing forgets what waits
+            emitter.close(0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _summary(live, emitter, settings, is_asked=environment.get("AIRSIDE_DBT_VERBOSE", "") not in ("", "0"))
+    _summary(live.sent, stats, settings, is_asked=environment.get("AIRSIDE_DBT_VERBOSE", "") not in ("", "0"))
     return code
 
 
@@ -110,9 +112,8 @@ def _is_in_foreground() -> bool:
         os.close(terminal)
 
 
-def _summary(live: Live, emitter: Emitter, settings: EmitSettings, *, is_asked: bool) -> None:
+def _summary(sent: int, stats: Mapping[str, int], settings: EmitSettings, *, is_asked: bool) -> None:
     """Say in one line what became of the events, if there is something to say or it is asked for."""
-    stats = emitter.stats()
     parts = []
     if stats["waiting"]:
         parts.append(f"{stats['waiting']:,} wait on disk for {settings.address} (airside spool status)")
@@ -121,7 +122,7 @@ def _summary(live: Live, emitter: Emitter, settings: EmitSettings, *, is_asked: 
     if lost := stats["lost"] + stats["bad"]:
         parts.append(f"{lost:,} are lost: neither the server nor the disk took them")
     if parts or is_asked:
-        _say(f"{live.sent:,} events of dbt: {', '.join(parts) or 'all are on the server'}")
+        _say(f"{sent:,} events of dbt: {', '.join(parts) or 'all are on the server'}")
 
 
 def _say(text: str) -> None:
