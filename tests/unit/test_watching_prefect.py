@@ -1,6 +1,7 @@
 """Following a Prefect server: nothing is missed over pages, late events, failures and restarts."""
 
 import json
+import re
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airside.agent.watching import prefect, schemes
+from airside.agent.watching import command, prefect, schemes
 from airside.agent.watching.watcher import Cursor, WatchError, WatchOptions, WatchRefused
 
 DATA = Path(__file__).parents[1] / "data" / "prefect" / "server_events_filter_response.json"
@@ -189,3 +190,13 @@ async def test_the_auth_string_and_the_api_key_come_from_the_environment_alone()
 def test_a_url_that_cannot_be_meant_is_refused(url: str) -> None:
     with pytest.raises(WatchRefused):
         schemes.open_watcher(url, WatchOptions())
+
+
+async def test_the_page_s_urls_and_variables_are_those_of_the_command() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "prefect.md").read_text()
+    [url] = re.findall(r"airside watch (prefect://\S+)", page)
+    [since] = re.findall(r"`(\?since=\w+)`", page)
+    [late] = re.findall(r"`(\?late=\w+)`", page)
+    for each in (url, url + since, url + late):
+        await schemes.open_watcher(each, WatchOptions()).close()
+    assert {command.PASSWORD, command.TOKEN} == set(re.findall(r"AIRSIDE_WATCH_\w+", page))
