@@ -10,16 +10,26 @@ if TYPE_CHECKING:
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
     from airside.sdk.flows import runtime
+    from airside.sdk.flows.artifacts import (
+        create_image_artifact,
+        create_link_artifact,
+        create_markdown_artifact,
+        create_progress_artifact,
+        create_table_artifact,
+        update_progress_artifact,
+    )
     from airside.sdk.flows.caching import INPUTS, NONE, RUN, SOURCE, TASK
     from airside.sdk.flows.context import tags
     from airside.sdk.flows.flow import flow
     from airside.sdk.flows.futures import allow_failure, unmapped
     from airside.sdk.flows.logs import get_run_logger
+    from airside.sdk.flows.materializing import add_metadata, materialize
     from airside.sdk.flows.retries import exponential
     from airside.sdk.flows.runners.threads import ThreadRunner
     from airside.sdk.flows.states import State, completed, failed
     from airside.sdk.flows.suspending import resume, suspend
     from airside.sdk.flows.task import task
+    from airside.sdk.flows.transactions import transaction
 
 __all__ = [
     "INPUTS",
@@ -29,9 +39,15 @@ __all__ = [
     "TASK",
     "State",
     "ThreadRunner",
+    "add_metadata",
     "aemit",
     "allow_failure",
     "completed",
+    "create_image_artifact",
+    "create_link_artifact",
+    "create_markdown_artifact",
+    "create_progress_artifact",
+    "create_table_artifact",
     "emit",
     "emit_stats",
     "exponential",
@@ -40,28 +56,35 @@ __all__ = [
     "flush",
     "get_run_logger",
     "heartbeat",
+    "materialize",
     "resume",
     "runtime",
     "suspend",
     "tags",
     "task",
+    "transaction",
     "unmapped",
+    "update_progress_artifact",
 ]
 
 #: Each module of this package, and what is imported from it.
 _FROM = {
     "emitting.api": "aemit emit emit_stats flush",
     "emitting.heartbeat": "heartbeat",
+    "flows.artifacts": "create_image_artifact create_link_artifact create_markdown_artifact create_progress_artifact"
+    " create_table_artifact update_progress_artifact",
     "flows.caching": "INPUTS NONE RUN SOURCE TASK",
     "flows.context": "tags",
     "flows.flow": "flow",
     "flows.futures": "allow_failure unmapped",
     "flows.logs": "get_run_logger",
+    "flows.materializing": "add_metadata materialize",
     "flows.retries": "exponential",
     "flows.runners.threads": "ThreadRunner",
     "flows.states": "State completed failed",
     "flows.suspending": "resume suspend",
     "flows.task": "task",
+    "flows.transactions": "transaction",
 }
 _WHERE = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names.split()}
 _MODULES = {"runtime": "flows.runtime"}

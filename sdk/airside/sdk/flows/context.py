@@ -136,6 +136,8 @@ class TaskContext:
 
 flow_context: ContextVar[FlowContext | None] = ContextVar("airside_flow", default=None)
 task_context: ContextVar[TaskContext | None] = ContextVar("airside_task", default=None)
+#: The transaction (a transactions.Transaction) that tasks called here belong to.
+transaction: ContextVar[Any] = ContextVar("airside_transaction", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("airside_tags", default=frozenset())
 
 

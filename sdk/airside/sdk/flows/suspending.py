@@ -255,9 +255,11 @@ def _read(adapter: Any, given: Any) -> tuple[Any, str]:
     """Check an answer; gives the value, or what is wrong with it, never naming a value."""
     if adapter is None:
         return None, ""
+    from pydantic import ValidationError  # noqa: PLC0415
+
     from airside.sdk.flows import approval  # noqa: PLC0415
 
     try:
         return adapter.validate_python(given), ""
-    except approval.ValidationError as error:
+    except ValidationError as error:
         return None, approval._first(error)

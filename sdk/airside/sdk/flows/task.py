@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import attempts, caching, context, futures, interrupts, options, task_run
+from airside.sdk.flows import attempts, caching, context, futures, interrupts, options, task_run, transactions
 from airside.sdk.flows.exceptions import BadOption, BadParameters
 from airside.sdk.flows.futures import Future, Unmapped
 from airside.sdk.flows.options import Delay, Hook, TaskOptions
 from airside.sdk.flows.parameters import Parameters
 from airside.sdk.flows.states import State
+from airside.sdk.flows.transactions import TransactionHook
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +30,9 @@ class Task(Generic[P, R]):
         self.is_async = attempts.is_async(function)
         if chosen.cache_key is not None or chosen.cache_policy is not None:
             caching.check(chosen.cache_key, chosen.cache_policy)
+        #: What transactions call when they end; see `on_commit` and `on_rollback`.
+        self.commit_hooks: list[TransactionHook] = []
+        self.rollback_hooks: list[TransactionHook] = []
         self.collecting = attempts.listed(function)
         functools.update_wrapper(cast(Callable[..., Any], self), function)
 
@@ -43,11 +47,29 @@ class Task(Generic[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> "Task[..., R]":
         if instance is None:
             return self
-        return Task(cast(Callable[..., R], self.fn.__get__(instance, owner)), self.options)
+        return self._hooked(Task(cast(Callable[..., R], self.fn.__get__(instance, owner)), self.options))
+
+    def on_commit(self, hook: TransactionHook) -> TransactionHook:
+        """Call `hook(transaction)` when a transaction in which this task completed is committed: `@load.on_commit`."""
+        transactions.check_hook(hook)
+        self.commit_hooks.append(hook)
+        return hook
+
+    def on_rollback(self, hook: TransactionHook) -> TransactionHook:
+        """Call `hook(transaction)` when one in which this task completed is rolled back: `@load.on_rollback`."""
+        transactions.check_hook(hook)
+        self.rollback_hooks.append(hook)
+        return hook
+
+    def _hooked(self, other: "Task[..., Any]") -> "Task[..., R]":
+        other.commit_hooks, other.rollback_hooks = self.commit_hooks, self.rollback_hooks
+        return other
 
     def with_options(self, **changed: Any) -> "Task[P, R]":
         """Give the same task with other options; those of `@task`."""
-        return Task(self.fn, _options(self.fn, options.changed(_given(self.options), changed)))
+        made: Task[P, R] = Task(self.fn, _options(self.fn, options.changed(_given(self.options), changed)))
+        self._hooked(made)
+        return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and give its value; of a coroutine function give the coroutine.
@@ -62,12 +84,14 @@ class Task(Generic[P, R]):
         for future in call.waits_for:
             future.wait()
         state = task_run.execute(call)
+        _note(call, state)
         return cast(R, state if return_state else state.result())
 
     async def _call_async(self, call: task_run.Call, *, return_state: bool) -> Any:
         for future in call.waits_for:
             await future.wait_async()
         state = await task_run.execute_async(call)
+        _note(call, state)
         return state if return_state else state.result()
 
     def submit(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> Future[R]:
@@ -79,6 +103,8 @@ class Task(Generic[P, R]):
         flow = context.current_flow()
         call = self._prepare(args, {**kwargs, "wait_for": wait_for})
         future: Future[R] = Future(call.run, self.name)
+        if (around := context.transaction.get()) is not None:
+            around.await_also(future, self, call.values)
         with interrupts.Shield():
             with flow.lock:
                 flow.futures.append(future)
@@ -119,6 +145,8 @@ class Task(Generic[P, R]):
 
 class Futures(list[Future[R]]):
     """The futures of a `map`."""
+
+    holds_futures = True
 
     def result(self, *, raise_on_failure: bool = True) -> list[R]:
         """Wait for all and give their values, in order."""
@@ -206,6 +234,13 @@ def _is_spread(value: Any) -> bool:
     if isinstance(value, str | bytes | bytearray | Mapping | Unmapped | Future | State | type):
         return False
     return hasattr(value, "__iter__")
+
+
+def _note(call: task_run.Call, state: State[Any]) -> None:
+    """Let the transaction around the call know that it completed."""
+    around = context.transaction.get()
+    if around is not None and state.kind is Kind.COMPLETED:
+        around.add(call.task, call.values, state.value)
 
 
 def _start(flow: context.FlowContext, call: task_run.Call, future: Future[Any]) -> None:
