@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
-from airside.sdk.flows import attempts, caching, context, futures, interrupts, naming, reporting, retries
+from airside.sdk.flows import attempts, caching, context, futures, interrupts, limited, naming, reporting, retries
 from airside.sdk.flows.context import FlowContext, Stop, TaskContext
 from airside.sdk.flows.exceptions import RunCancelled, UpstreamFailed
 from airside.sdk.flows.hooks import call_hooks
@@ -88,9 +88,10 @@ def execute(call: Call) -> State[Any]:
         token = life.enter()
         try:
             while True:
-                life.attempt()
                 try:
-                    value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
+                    with limited.held(call):
+                        life.attempt()
+                        value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
                 except BaseException as error:  # noqa: BLE001 - each kind has its end
                     delay = life.after(error)
                     if delay is None:
@@ -114,9 +115,10 @@ async def execute_async(call: Call) -> State[Any]:
     token = life.enter()
     try:
         while True:
-            life.attempt()
             try:
-                value = await attempts.acall(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
+                async with limited.held_async(call):
+                    life.attempt()
+                    value = await attempts.acall(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
             except BaseException as error:  # noqa: BLE001 - each kind has its end
                 delay = life.after(error)
                 if delay is None:
@@ -186,7 +188,9 @@ class _Life:
     def after(self, error: BaseException) -> float | None:
         """Give the seconds to wait before the next attempt; None when there is none."""
         run = self._call.run
-        if not isinstance(error, Exception) or not retries.wanted(self._options, run.attempt, error):
+        if not isinstance(error, Exception) or run.state is not Kind.RUNNING:
+            return None  # it is to end, or could not begin
+        if not retries.wanted(self._options, run.attempt, error):
             return None
         delay = retries.delay(self._options, run.attempt, error)
         text = f"{describe(error)}; attempt {run.attempt + 1} of {self._options.retries + 1} follows in {delay:.3g} s"
