@@ -21,8 +21,8 @@ from airside.events.limits import DEFAULT_LIMITS, Limits
 
 _TABLES: Final = frozenset({"model", "seed", "snapshot"})
 _UPSTREAM: Final = ("model.", "seed.", "snapshot.", "source.")
-_KEPT: Final = ("status", "message", "failures", "execution_time", "adapter_response", "timing")
-_KEPT_OF_SOURCES: Final = (
+_KEPT: Final[tuple[str, ...]] = ("status", "message", "failures", "execution_time", "adapter_response", "timing")
+_KEPT_OF_SOURCES: Final[tuple[str, ...]] = (
     "status",
     "message",
     "error",
