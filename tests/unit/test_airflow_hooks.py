@@ -196,6 +196,16 @@ def test_what_cannot_be_read_at_all_is_warned_about_once_and_never_raises(
     ]
 
 
+def test_a_task_says_nothing_of_a_server_that_is_away_for_each_of_a_thousand_would(
+    listener: hooks.Hooks, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener.on_task_instance_success(previous_state="running", task_instance=ti("success"))
+    assert listener._sender is not None
+    assert listener._sender._emitter.shipper._breaker.seconds > 0  # it was tried
+    assert caplog.records == []
+    assert len(spooled(tmp_path)) == 3
+
+
 def test_without_a_url_nothing_is_made_and_wrong_settings_are_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

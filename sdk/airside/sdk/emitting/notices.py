@@ -19,6 +19,10 @@ class Notices:
             self._said.add(kind)
             log.warning(message, *details, extra={"action": f"emit.{kind}"})
 
+    def hush(self, kind: str) -> None:
+        """Take a kind as said: another process says it."""
+        self._said.add(kind)
+
     def forget(self, kind: str) -> bool:
         """Let this kind be said again when it comes back; tell whether it had been said."""
         said = kind in self._said

@@ -112,6 +112,8 @@ class Hooks:
         from airside.events import airflow  # noqa: PLC0415
 
         is_its_own_process = type(ti).__name__ == _RUNTIME
+        if is_its_own_process:
+            sender.leave_word_to_others()
         found = facts.task_instance(ti, error)
         word = str(getattr(found["state"], "value", found["state"]))
         if word == "success" and is_its_own_process:

@@ -14,6 +14,8 @@ from airside.sdk.integrations.airflow.settings import AirflowSettings
 TRY_SECONDS: Final = 1.0
 #: For how long nobody on this machine waits again after that was not enough.
 PAUSE_SECONDS: Final = 15.0
+#: Until when that is. Not the shippers' own file: the scheduler's tries again sooner, and would say so there.
+IN_VAIN: Final = "in-vain"
 
 
 class Sender:
@@ -28,6 +30,10 @@ class Sender:
         """Begin to ship what other processes of this machine left: those of tasks do not live long enough."""
         self._emitter.shipper.wake()
 
+    def leave_word_to_others(self) -> None:
+        """Say nothing of a server that is away: the scheduler does once, and each task would."""
+        self._emitter.notices.hush("away")
+
     def send(self, events: Iterable[wire.WireEvent], *, last_chance: bool = False) -> None:
         """Write events to the spool, from where a thread sends them; with `last_chance` give it a moment."""
         for event in events:
@@ -36,11 +42,12 @@ class Sender:
             self._try()
 
     def _try(self) -> None:
-        breaker = Breaker(self._emitter.shipper.spool.folder / AWAY)
-        if breaker.seconds:
+        folder = self._emitter.shipper.spool.folder
+        in_vain = Breaker(folder / IN_VAIN)
+        if in_vain.seconds or Breaker(folder / AWAY).seconds:
             return
         if not self._emitter.shipper.drain(TRY_SECONDS, give_up_when_away=True):
-            breaker.failed(PAUSE_SECONDS)
+            in_vain.failed(PAUSE_SECONDS)
 
 
 def _only_warnings() -> None:
