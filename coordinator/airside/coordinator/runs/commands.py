@@ -1,5 +1,6 @@
 """What people and automations tell runs to do. Each command is a proposal like any other."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,7 +114,7 @@ class Commands:
         changed: RunChanged | None = None
         for _ in range(_TRIES):
             now = await self._present(workspace, run)
-            wanted = decide(now)
+            wanted = await asyncio.to_thread(decide, now)  # checking an answer may take a second
             if wanted is None:
                 return Accepted(now.position, now.state, now.seq)
             state, payload = wanted

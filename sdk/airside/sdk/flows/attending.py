@@ -161,7 +161,7 @@ class Attendant:
         self._next_beat = time.monotonic() + self._every
         run = self._run
         resource: dict[str, Any] = {"id": run.resource_id, "kind": run.kind, "name": run.name, "labels": run.labels}
-        self._emitter.emit(HEARTBEAT, resource, related=run.related, payload={"every_seconds": self._every})
+        self._emitter.emit(HEARTBEAT, resource, payload={"every_seconds": self._every})
 
     def _cancel(self, present: Present) -> None:
         by = present.payload.get("by")

@@ -142,9 +142,7 @@ class Emitting:
     def attend(self, run: Run, stop: Any) -> AbstractContextManager[object]:
         """Beat while the run is alive."""
         resource = {"id": run.resource_id, "kind": run.kind, "name": run.name}
-        return heartbeat.heartbeat(
-            resource, every=_HEARTBEAT_SECONDS, payload={"every_seconds": _HEARTBEAT_SECONDS}, related=run.related
-        )
+        return heartbeat.heartbeat(resource, every=_HEARTBEAT_SECONDS, payload={"every_seconds": _HEARTBEAT_SECONDS})
 
 
 _silent: Final = Silent()

@@ -14,12 +14,14 @@ from airside.events.wire import Micros
 class EventFilter:
     """What must hold for an event. What is left empty holds for all.
 
-    `types` may use `*` for one word and `>` for the rest. `resource`, `source` and `related` are globs: `*` any run of
-    characters, `?` exactly one. `since` (included) and `until` (not included) are log time in microseconds.
+    `types` may use `*` for one word and `>` for the rest; `without_type` is one type as it stands. `resource`, `source`
+    and `related` are globs: `*` any run of characters, `?` exactly one. `since` (included) and `until` (not included)
+    are log time in microseconds.
     """
 
     workspace: str
     types: tuple[str, ...] = ()
+    without_type: str | None = None
     resource: str | None = None
     kind: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +68,8 @@ def where(wanted: EventFilter) -> Where:
     result.add("workspace = ?", wanted.workspace)
     if wanted.types:
         _types(result, wanted.types)
+    if wanted.without_type is not None:
+        result.add("type != ?", wanted.without_type)
     result.text("resource_id", wanted.resource)
     if wanted.kind is not None:
         result.add("resource_kind = ?", wanted.kind)

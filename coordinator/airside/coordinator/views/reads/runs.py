@@ -1,6 +1,7 @@
 """Reading runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import duckdb
@@ -89,13 +90,17 @@ def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict
 
 
 def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Find the events about this run, and those that happened in it and are about no run of their own."""
+    """Find the events about this run, and those that happened in it and are about no run of their own.
+
+    Heartbeats are left out: of a long run there are thousands, and each says no more than that it lives.
+    """
     wanted = [EventFilter(workspace, resource=run["id"]), EventFilter(workspace, related=run["id"])]
     if run["parent"] and run["job"]:  # a part of a run: its events name the job and the whole
         wanted.append(EventFilter(workspace, resource=run["job"], related=run["parent"]))
     first, last = run["first_position"] - 1, run["last_position"] + _AFTERMATH
     found: dict[int, dict[str, Any]] = {}
     for each in wanted:
+        each = replace(each, without_type=vocabulary.RESOURCE_HEARTBEAT)  # noqa: PLW2901
         listed = list_events(con, each, after=first, before=last, limit=MAX_LIMIT, newest_first=False)
         for event in listed.items:
             if run_facts.run_of(wire.decode(orjson.dumps(event))) in (None, run["id"]):
