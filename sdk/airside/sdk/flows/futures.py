@@ -133,7 +133,7 @@ def find(value: Any, depth: int = _DEPTH) -> Iterator[Future[Any]]:
         yield value
     elif isinstance(value, AllowFailure):
         yield value.future
-    elif depth and type(value) in _CONTAINERS:
+    elif depth and _holds(value):
         for item in value.values() if isinstance(value, dict) else value:
             yield from find(item, depth - 1)
 
@@ -146,11 +146,11 @@ def resolve(value: Any, depth: int = _DEPTH) -> Any:
         return value.future.wait().result(raise_on_failure=False)
     if isinstance(value, Unmapped):
         return value.value
-    if not depth or type(value) not in _CONTAINERS or not any(True for _ in find(value, depth)):
+    if not depth or not _holds(value) or not any(True for _ in find(value, depth)):
         return value
     if isinstance(value, dict):
         return {key: resolve(item, depth - 1) for key, item in value.items()}
-    return type(value)(resolve(item, depth - 1) for item in value)
+    return _plain(value)(resolve(item, depth - 1) for item in value)
 
 
 def after(futures: Iterable[Future[Any]], call: Callable[[], None]) -> None:
@@ -202,11 +202,11 @@ def values_in(value: Any, depth: int = _DEPTH) -> Any:
         return value.wait().result(raise_on_failure=False)
     if isinstance(value, State):
         return value.result(raise_on_failure=False)
-    if not depth or type(value) not in _CONTAINERS or states_in(value) is None:
+    if not depth or not _holds(value) or states_in(value) is None:
         return value
     if isinstance(value, dict):
         return {key: values_in(item, depth - 1) for key, item in value.items()}
-    return type(value)(values_in(item, depth - 1) for item in value)
+    return _plain(value)(values_in(item, depth - 1) for item in value)
 
 
 def _states(value: Any, depth: int) -> Iterator[State[Any]]:
@@ -214,7 +214,7 @@ def _states(value: Any, depth: int) -> Iterator[State[Any]]:
         yield value.wait()
     elif isinstance(value, State):
         yield value
-    elif depth and type(value) in _CONTAINERS:
+    elif depth and _holds(value):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _states(item, depth - 1)
 
@@ -263,6 +263,15 @@ def _refuse_blocking_a_loop(future: Future[Any]) -> None:
         return
     if running is future.loop:
         raise FlowError(f"{future.run.name} runs on this event loop: write `await future`, not `future.result()`")
+
+
+def _holds(value: Any) -> bool:
+    """Tell whether to look inside: plain containers, and the list that `map` gives."""
+    return type(value) in _CONTAINERS or getattr(type(value), "holds_futures", False) is True
+
+
+def _plain(value: Any) -> Any:
+    return type(value) if type(value) in _CONTAINERS else list
 
 
 _CONTAINERS = (list, tuple, set, dict)

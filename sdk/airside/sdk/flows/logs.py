@@ -47,12 +47,24 @@ def printed(line: str) -> None:
 def set_up() -> None:
     """Attach the handlers, once, and again when the settings in the environment have changed."""
     settings = tuple(os.environ.get(name) for name in _SETTINGS)
-    if settings == _set.get("for"):
+    if settings == _set.get("for") or _set.get("forwarding"):
         return
     with _lock:
         if settings != _set.get("for"):
             _attach(*settings)
             _set["for"] = settings
+
+
+def forward(handler: logging.Handler) -> None:
+    """Give all records to `handler` from now on: in a process that works for a flow's process elsewhere."""
+    if _set.get("forwarding"):
+        return
+    with _lock:
+        _set["forwarding"] = True
+        for logger, attached in _set.pop("handlers", ()):
+            logger.removeHandler(attached)
+        logging.getLogger(RUNS).setLevel(_level(os.environ.get("AIRSIDE_LOG_LEVEL")))
+        logging.getLogger().addHandler(handler)
 
 
 _SETTINGS: Final = ("AIRSIDE_LOG_LEVEL", "AIRSIDE_LOG_LOGGERS", "AIRSIDE_LOG_SHIP", "AIRSIDE_URL")

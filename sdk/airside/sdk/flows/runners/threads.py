@@ -23,7 +23,7 @@ class ThreadRunner(TaskRunner):
         self._workers = workers or min(32, (os.cpu_count() or 1) + 4)
         self._lock = threading.Lock()
         self._users = 0
-        self._pool: _Pool | None = None
+        self._pool: WorkerThreads | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
@@ -76,10 +76,10 @@ class ThreadRunner(TaskRunner):
 
         loop.call_soon_threadsafe(begin)
 
-    def _threads(self) -> "_Pool":
+    def _threads(self) -> "WorkerThreads":
         with self._lock:
             if self._pool is None:
-                self._pool = _Pool(self._workers)
+                self._pool = WorkerThreads(self._workers)
             return self._pool
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
@@ -101,7 +101,7 @@ def _run(future: Future[Any]) -> None:
         return
 
 
-class _Pool:
+class WorkerThreads:
     """Threads that begin when they are needed. Daemons: work that cannot be stopped must not keep a process alive."""
 
     def __init__(self, workers: int) -> None:
