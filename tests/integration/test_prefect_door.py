@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +18,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from airside.coordinator.coordinator import Coordinator
+from airside.coordinator.server import running
+from airside.coordinator.settings import ServerSettings
 from airside.coordinator.tokens import Role
 from airside.events import LogUnavailable
 
 pytest_plugins = ["tests.support.api_fixtures"]
 
+TLS = Path(__file__).parent / "outbound_tls"
 DATA = Path(__file__).parents[1] / "data" / "prefect"
 CAPTURED = [json.loads(line) for line in (DATA / "ws_events_in.ndjson").read_text().splitlines()]
 
@@ -284,3 +288,28 @@ async def test_a_server_that_is_killed_has_all_it_confirmed_and_the_rest_counts_
         assert sorted(found) == list(range(700))
     finally:
         up.stop()
+
+
+async def test_over_tls_a_token_is_wanted_and_pongs_are_kept_back_too(tmp_path: Path) -> None:
+    pair = {"tls_cert": TLS / "cert.pem", "tls_key": TLS / "key.pem"}
+    settings = ServerSettings(home=tmp_path / "home", host="0.0.0.0", port=0, **pair)
+    context = ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+    context.check_hostname = False
+    async with running(settings) as (coordinator, everywhere):
+        _, token = await coordinator.tokens.create("prefect", Role.INGEST)
+        url = everywhere.replace("0.0.0.0", "127.0.0.1")
+        async with client(url, token, ssl=context) as socket:
+            await send(socket, [sample(number) for number in range(50)])
+            await confirmed(socket)
+            assert (await coordinator.log.head()).last >= 50
+        with pytest.raises(ConnectionClosed):
+            async with client(url, "ast_wrong", ssl=context):
+                pass
+
+
+async def test_a_post_of_prefect_s_form_is_told_where_to_go(memory: MemoryPlane) -> None:
+    async with served(memory) as url, httpx.AsyncClient(base_url=url) as http:
+        for content in (sample(1), [sample(1)]):
+            answer = await http.post("/api/events", json=content)
+            assert answer.status_code == 422
+            assert any("/api/events/in" in problem["message"] for problem in answer.json()["problems"])

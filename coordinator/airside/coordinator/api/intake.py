@@ -21,6 +21,9 @@ CHUNK_EVENTS: Final = 1_000
 #: Bytes of NDJSON after which a chunk is full even with fewer events.
 CHUNK_BYTES: Final = 16 * 2**20
 _LINEAGE: Final = Problem("", "looks like OpenLineage: post it to /api/v1/lineage, or a list to /api/v1/lineage/batch")
+_PREFECT: Final = Problem(
+    "", "looks like one of Prefect's events: its clients send them to the WebSocket /api/events/in"
+)
 _LONG_LINE_BYTES: Final = 8_192
 
 
@@ -67,6 +70,8 @@ class Intake:
                 raise Malformed([Problem("", f"not valid JSON: {reason}")]) from error
             if b'"eventTime"' in body and b'"producer"' in body:
                 raise InvalidEvent([_LINEAGE, *error.problems]) from error
+            if b'"prefect.resource.id"' in body and b'"occurred"' in body:
+                raise InvalidEvent([_PREFECT, *error.problems]) from error
             raise
 
     def own(self, event: WireEvent) -> WireEvent:
