@@ -1,10 +1,13 @@
 """An address that is asked over real HTTP."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from tests.support import certificates
 from tests.support.watching import Clock, Watching
 
 from airside.agent.watching import http as watcher
@@ -88,6 +91,19 @@ async def test_a_redirect_is_not_followed(site: Site) -> None:
     [event] = await eyes.look()
     assert event["payload"]["reason"] == "it answered 302: redirects are not followed"
     await eyes.watcher.close()
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_a_check_that_failed(site: Site, tmp_path: Path) -> None:
+    certificate, key = certificates.loopback(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0, ssl=context)
+    eyes = Watching.url(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/health")
+    [event] = await eyes.look()
+    assert event["type"] == "check.failed"
+    assert "CERTIFICATE_VERIFY_FAILED" in event["payload"]["reason"]
+    await eyes.watcher.close()
+    server.close()
 
 
 async def test_another_status_can_be_what_is_wanted(site: Site) -> None:

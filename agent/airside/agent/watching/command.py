@@ -53,7 +53,7 @@ def watch(
     try:
         asyncio.run(_run(watchers, once=once))
     finally:
-        emitter.flush(_EXIT_SECONDS)
+        _flush(emitter, patient=once)
         stats = emitter.stats()
         emitter.close(0.0)
     _end(sum(watcher.events for watcher in watchers), stats)
@@ -116,6 +116,15 @@ async def _run(watchers: "list[Supervised]", *, once: bool) -> None:
         await task
     except asyncio.CancelledError:
         pass
+
+
+def _flush(emitter: "Emitter", *, patient: bool) -> None:
+    """Wait for the last events; `patient`: as long as the server takes some."""
+    waiting = emitter.stats()["waiting"]
+    while not emitter.flush(_EXIT_SECONDS) and patient:
+        before, waiting = waiting, emitter.stats()["waiting"]
+        if waiting >= before:
+            return
 
 
 def _end(events: int, stats: Mapping[str, int]) -> None:

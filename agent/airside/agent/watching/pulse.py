@@ -51,4 +51,4 @@ class Pulse:
 
 def label_of(name: str) -> str:
     """Make a watcher's label from what it watches: `file:///data/in/*.csv` becomes `file-data-in-csv`."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:120] or "watcher"
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:120] or "watcher"
