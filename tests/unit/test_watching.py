@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from airside.agent.watching import schemes
+from airside.agent.watching.asking import Asking
 from airside.agent.watching.cursors import CursorFile
 from airside.agent.watching.loop import Loop
 from airside.agent.watching.watcher import Cursor, Polled, WatchError, WatchOptions, WatchRefused
@@ -124,3 +126,28 @@ def test_a_damaged_cursor_is_told_and_not_passed_over(tmp_path: Path) -> None:
 def test_a_scheme_that_nothing_watches_names_those_that_something_does() -> None:
     with pytest.raises(WatchRefused, match="airflow://"):
         schemes.open_watcher("gopher://x", WatchOptions())
+
+
+def test_a_question_that_hangs_is_asked_once_and_keeps_no_process() -> None:
+    asked, go = [], threading.Event()
+
+    def hangs() -> str:
+        asked.append(1)
+        go.wait(60)
+        return "at last"
+
+    async def ask() -> str:
+        asking = Asking(hangs)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asking.answer(0.05)
+        go.set()
+        return await asking.answer(30)
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await Asking(threading.Event().wait).answer(0.05)
+
+    assert asyncio.run(ask()) == "at last"
+    assert asked == [1]
+    asyncio.run(give_up())  # with the executor of asyncio it would never end

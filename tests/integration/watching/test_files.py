@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,15 @@ def test_the_login_of_a_host_is_not_in_names_and_ids() -> None:
 def test_a_container_of_azure_keeps_its_account() -> None:
     where = address.read("abfss://lake@acc.dfs.core.windows.net/raw/*.csv", WatchOptions())
     assert where.uri("lake/raw/a.csv") == "abfss://lake@acc.dfs.core.windows.net/raw/a.csv"
+
+
+@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="it is there")
+def test_a_store_whose_package_is_not_there_is_refused_at_once() -> None:
+    with pytest.raises(WatchRefused, match="pip install"):
+        Watching.url("gs://lake/raw/*")
+
+
+async def test_a_host_that_is_away_is_told_when_it_is_asked() -> None:
+    eyes = Watching.url("ftp://loader@127.0.0.1:1/in/*")
+    with pytest.raises(WatchError, match="ftp://127.0.0.1:1/in/.* cannot be listed"):
+        await eyes.look()

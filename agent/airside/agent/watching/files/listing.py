@@ -46,25 +46,24 @@ class Listing:
 
     def __init__(self, address: FileAddress, asked: WatchOptions) -> None:
         try:
-            from fsspec.core import url_to_fs  # noqa: PLC0415 - not in the base install
+            from fsspec import get_filesystem_class  # noqa: PLC0415 - not in the base install
         except ImportError as error:
             raise WatchRefused("watching files needs fsspec: pip install 'airside[watch]'") from error
-        login = {"username": address.user, "password": asked.password} if address.scheme in HOSTS else {}
-        given = {name: value for name, value in login.items() if value}
         try:
-            self._files, self._pattern = url_to_fs(
-                address.pattern, use_listings_cache=False, skip_instance_cache=True, **given
-            )
+            get_filesystem_class(address.scheme)
         except (ImportError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise WatchRefused(f"{address.name}: {reason}; pip install 'airside[watch]' has S3's") from error
-        except Exception as error:
-            raise WatchError(f"{address.name}: {_reason(error)}") from error
+        login = {"username": address.user, "password": asked.password} if address.scheme in HOSTS else {}
+        self._login = {name: value for name, value in login.items() if value}
         self._address = address
+        self._files: Any = None
+        self._pattern = ""
 
     def now(self) -> list[Found]:
         """List the files that match, without hidden ones. Raises WatchError."""
         try:
+            self._connect()
             self._files.invalidate_cache()
             found: Mapping[str, Mapping[str, Any]] = self._files.glob(self._pattern, detail=True)
             if not found and not self._files.exists(self._address.root):
@@ -78,6 +77,15 @@ class Listing:
             for path, info in found.items()
             if info.get("type") == "file" and (self._address.wants_hidden or not is_hidden(path))
         ]
+
+    def _connect(self) -> None:
+        """Make the file system, which dials out for some: not before it is asked, for the host may be away."""
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+
+        if self._files is None:
+            self._files, self._pattern = url_to_fs(
+                self._address.pattern, use_listings_cache=False, skip_instance_cache=True, **self._login
+            )
 
 
 def described(path: str, info: Mapping[str, Any]) -> Found:

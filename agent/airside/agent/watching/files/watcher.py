@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from airside.agent.watching import making
+from airside.agent.watching.asking import Asking
 from airside.agent.watching.files import address as addresses
 from airside.agent.watching.files.address import WHOLE, FileAddress
 from airside.agent.watching.files.listing import Found, Listing
@@ -27,12 +28,11 @@ class FileWatcher:
 
     def __init__(self, address: FileAddress, listing: Listing, clock: Callable[[], float] = time.time) -> None:
         self._address = address
-        self._listing = listing
         self._clock = clock
         self._waker = Waker(address) if address.is_local else None
         self._fresh: deque[Found] = deque()
         self._unfinished: dict[str, tuple[str, float]] = {}
-        self._asking: asyncio.Future[list[Found]] | None = None
+        self._asking = Asking(listing.now)
 
     @property
     def name(self) -> str:
@@ -65,17 +65,10 @@ class FileWatcher:
             await self._waker.close()
 
     async def _look(self) -> list[Found]:
-        """List in a thread, one at a time: a share that hangs must not be asked again and again."""
-        if self._asking is None:
-            self._asking = asyncio.ensure_future(asyncio.to_thread(self._listing.now))
         try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                found = await asyncio.shield(self._asking)
+            found = await self._asking.answer(_LIST_SECONDS)
         except TimeoutError as error:
             raise WatchError(f"{self.name} did not answer in {_LIST_SECONDS:.0f} s") from error
-        finally:
-            if self._asking.done():
-                self._asking = None
         if self._address.newer_seconds is not None:
             oldest = self._clock() - self._address.newer_seconds
             found = [file for file in found if file.modified is None or file.modified.timestamp() >= oldest]

@@ -1,13 +1,14 @@
 """Whether a table changed since the last look, and whether it has the rows that it should."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from airside.agent.watching import making, telling
-from airside.agent.watching.sql import asking, target
+from airside.agent.watching.asking import Asking
+from airside.agent.watching.sql import asking
+from airside.agent.watching.sql import target as targets
 from airside.agent.watching.sql.asking import Look
 from airside.agent.watching.sql.target import SqlTarget
 from airside.agent.watching.watcher import Cursor, Polled, WatchError, WatchOptions
@@ -23,7 +24,7 @@ class SqlWatcher:
     def __init__(self, target: SqlTarget, clock: Callable[[], float] = time.time) -> None:
         self._target = target
         self._clock = clock
-        self._asking: asyncio.Future[Look] | None = None
+        self._asking = Asking(lambda: asking.ask(target))
 
     @property
     def name(self) -> str:
@@ -55,18 +56,11 @@ class SqlWatcher:
         """Nothing stays open."""
 
     async def _look(self) -> Look:
-        """Ask in a thread, one at a time: a database that hangs must not be asked again and again."""
-        if self._asking is None:
-            self._asking = asyncio.ensure_future(asyncio.to_thread(asking.ask, self._target))
         limit = self._target.timeout_seconds + _CONNECT_SECONDS
         try:
-            async with asyncio.timeout(limit):
-                return await asyncio.shield(self._asking)
+            return await self._asking.answer(limit)
         except TimeoutError:
             raise WatchError(f"{self._target.variable}: the database did not answer in {limit:g} s") from None
-        finally:
-            if self._asking.done():
-                self._asking = None
 
     def _resource(self) -> dict[str, Any]:
         return {"id": self._target.resource, "kind": "table"}
@@ -87,4 +81,4 @@ class SqlWatcher:
 
 def open_watcher(url: str, asked: WatchOptions) -> SqlWatcher:
     """Make the watcher of a URL. Raises WatchRefused."""
-    return SqlWatcher(target.read(url))
+    return SqlWatcher(targets.read(url))
