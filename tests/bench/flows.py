@@ -86,7 +86,8 @@ def theirs(tasks: int, rounds: int, python: str) -> dict[str, float]:
     for kind in ("calls", "submits"):
         with tempfile.TemporaryDirectory() as home:
             settings = {"PREFECT_HOME": home, "PREFECT_LOGGING_LEVEL": "ERROR", "DO_NOT_TRACK": "1"}
-            settings["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+            settings |= {"PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true"}
+            settings |= {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
             rows = [measured(code, kind, str(tasks), python=python, **settings) for _ in range(rounds)]
             found[kind] = show(f"Prefect, {kind}, observed", rows, tasks)
     return found

@@ -96,6 +96,24 @@ def test_a_cancelled_flow_does_not_wait_for_its_next_attempt(told: Collector) ->
     assert (state.kind, state.message) == ("cancelled", "asked by a person")
 
 
+def test_a_flow_that_goes_on_after_it_was_cancelled_begins_nothing_more(told: Collector) -> None:
+    @task
+    def clean() -> None:
+        raise AssertionError("must not run")
+
+    @flow
+    def nightly() -> None:
+        try:
+            context.current_flow().stop.ask("asked by a person")
+            while True:
+                pass
+        except BaseException:  # noqa: BLE001 - what such code does
+            assert clean(return_state=True).kind == "cancelled"
+
+    assert nightly(return_state=True).kind == "cancelled"
+    assert told.states("clean") == ["pending", "cancelled"]
+
+
 def program(tmp_path: Path, code: str) -> "subprocess.Popen[str]":
     path = tmp_path / "job.py"
     path.write_text("from airside.sdk import flow, task\n" + textwrap.dedent(code))

@@ -1,7 +1,7 @@
 """Names of runs, and what a run is related to."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airside.sdk.flows import reporting
@@ -31,8 +31,10 @@ def run_name(options: Options, values: Mapping[str, Any], otherwise: str) -> str
     return name[:_MAX_NAME]
 
 
-def tagged(tags: Iterable[str]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def tagged(tags: Collection[str]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Write tags for rules to match: `team=finance` as a label, `finance` as a related resource of role `tag`."""
+    if not tags:
+        return {}, []
     labels: dict[str, str] = {}
     related: list[dict[str, Any]] = []
     for tag in sorted(tags):

@@ -3,11 +3,13 @@
 import asyncio
 import functools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from airside.events import run_states
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
 from airside.sdk.flows import attempts, caching, context, futures, interrupts, limited, naming, reporting, retries
@@ -21,6 +23,7 @@ from airside.sdk.flows.states import State, describe, failed
 if TYPE_CHECKING:
     from airside.sdk.flows.task import Task
 
+R = TypeVar("R")
 #: So many upstream runs are named on an event; a fan-in of thousands would not fit.
 _MAX_UPSTREAM: Final = 50
 #: What ends a run from outside of its function, in words.
@@ -55,7 +58,7 @@ def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequenc
     """Make the call of a task in the present context: its run with name, tags and relations."""
     flow, outer = context.flow_context.get(), context.task_context.get()
     number = flow.number(task.name) if flow is not None else 0
-    upstream = list(dict.fromkeys([*futures.find(dict(values)), *futures.find(list(wait_for))]))
+    upstream = list(dict.fromkeys(futures.find({**values, "": list(wait_for)} if wait_for else dict(values))))
     tags = task.options.tags | context.current_tags()
     labels, tag_resources = naming.tagged(tags)
     run = Run(
@@ -109,7 +112,10 @@ def execute(call: Call) -> State[Any]:
 async def execute_async(call: Call) -> State[Any]:
     """Run a coroutine task to its end, as `execute`."""
     life = _Life(call)
-    state = await asyncio.to_thread(life.begin) if life.keeps else life.begin()
+    try:
+        state = await _off_loop(life.begin) if life.keeps else life.begin()
+    except asyncio.CancelledError as error:
+        return life.end(error)
     if state is not None:
         return state
     token = life.enter()
@@ -124,13 +130,23 @@ async def execute_async(call: Call) -> State[Any]:
                 if delay is None:
                     return life.end(error)
             else:
-                return await asyncio.to_thread(life.complete, value) if life.keeps else life.complete(value)
+                return await _off_loop(life.complete, value) if life.keeps else life.complete(value)
             try:
                 await attempts.acall(functools.partial(asyncio.sleep, delay), timeout=None, stop=call.stop)
             except BaseException as error:  # noqa: BLE001
                 return life.end(error)
     finally:
         context.task_context.reset(token)
+
+
+async def _off_loop(function: Callable[..., R], *args: Any) -> R:
+    """Call in a thread, and be done with it whatever happens here: a change is told once."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 class _Life:
@@ -150,7 +166,8 @@ class _Life:
         if call.stop is not None and call.stop.closed:
             return self._final(State(Kind.CANCELLED, call.stop.reason))
         try:
-            call.values = futures.resolve(dict(call.values))
+            if call.waits_for or any(isinstance(value, futures.Unmapped) for value in call.values.values()):
+                call.values = futures.resolve(dict(call.values))
             for future in call.needs:
                 futures.resolve(future)
         except UpstreamFailed as error:
@@ -207,6 +224,8 @@ class _Life:
 
     def end(self, error: BaseException) -> State[Any]:
         """End without a value. What was to end the whole program is raised again."""
+        if self._call.run.state in run_states.TERMINAL:
+            raise error
         if isinstance(error, Exception):
             return self._final(failed(error))
         if isinstance(error, RunCancelled):
@@ -221,17 +240,25 @@ class _Life:
     def _final(self, state: State[Any], **payload: Any) -> State[Any]:
         run = self._call.run
         error = state.error if state.kind in (Kind.FAILED, Kind.CRASHED) else None
+        if run.state is None and state.kind not in run_states.INITIAL:
+            self._call.reporter.report(run.change(Kind.PENDING))
         self._call.reporter.report(run.change(state.kind, state.message, error, **payload))
         call_hooks(self._call.task, run, state)
         return state
 
 
+@lru_cache(maxsize=1_024)
+def _named(kind: str, *names: str) -> dict[str, Any]:
+    """Write a flow or task as a related resource; nobody changes these."""
+    return reporting.related(kind, kind, *names)
+
+
 def _around(task: "Task[..., Any]", flow: FlowContext | None, outer: TaskContext | None) -> Iterator[dict[str, Any]]:
     """Give what the run belongs to: its task, the flow and its run, the task run that called it."""
     names = (task.name,) if flow is None else (flow.flow.name, task.name)
-    yield reporting.related("task", "task", *names)
+    yield _named("task", *names)
     if flow is not None:
-        yield reporting.related("flow", "flow", flow.flow.name)
+        yield _named("flow", flow.flow.name)
         yield reporting.related_run("flow_run", flow.run)
     if outer is not None:
         yield reporting.related_run("parent", outer.run)
