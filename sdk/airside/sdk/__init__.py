@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from airside.sdk.flows.logs import get_run_logger
     from airside.sdk.flows.materializing import add_metadata, materialize
     from airside.sdk.flows.retries import exponential
+    from airside.sdk.flows.runners.dask import DaskRunner
+    from airside.sdk.flows.runners.processes import ProcessRunner
+    from airside.sdk.flows.runners.ray import RayRunner
     from airside.sdk.flows.runners.threads import ThreadRunner
     from airside.sdk.flows.states import State, completed, failed
     from airside.sdk.flows.suspending import resume, suspend
     from airside.sdk.flows.task import task
     from airside.sdk.flows.transactions import transaction
+    from airside.sdk.limits import arate_limit, concurrency, rate_limit, set_local_limit
 
 __all__ = [
     "INPUTS",
@@ -37,12 +41,17 @@ __all__ = [
     "RUN",
     "SOURCE",
     "TASK",
+    "DaskRunner",
+    "ProcessRunner",
+    "RayRunner",
     "State",
     "ThreadRunner",
     "add_metadata",
     "aemit",
     "allow_failure",
+    "arate_limit",
     "completed",
+    "concurrency",
     "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
@@ -57,8 +66,10 @@ __all__ = [
     "get_run_logger",
     "heartbeat",
     "materialize",
+    "rate_limit",
     "resume",
     "runtime",
+    "set_local_limit",
     "suspend",
     "tags",
     "task",
@@ -80,11 +91,15 @@ _FROM = {
     "flows.logs": "get_run_logger",
     "flows.materializing": "add_metadata materialize",
     "flows.retries": "exponential",
+    "flows.runners.dask": "DaskRunner",
+    "flows.runners.processes": "ProcessRunner",
+    "flows.runners.ray": "RayRunner",
     "flows.runners.threads": "ThreadRunner",
     "flows.states": "State completed failed",
     "flows.suspending": "resume suspend",
     "flows.task": "task",
     "flows.transactions": "transaction",
+    "limits": "arate_limit concurrency rate_limit set_local_limit",
 }
 _WHERE = {name: f"{__name__}.{module}" for module, names in _FROM.items() for name in names.split()}
 _MODULES = {"runtime": "flows.runtime"}

@@ -18,7 +18,7 @@ from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem, invalid
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.api.stream import EventStream
-from airside.coordinator.logs import BadLines, Page, TooManyFollowers, Wanted
+from airside.coordinator.logs import BadLines, Page, TooManyFollowers, Wait, Wanted
 from airside.coordinator.logs.lines import level_number, read, run_id
 from airside.coordinator.tokens import Principal, TokensUnavailable
 from airside.coordinator.views import reads
@@ -33,6 +33,8 @@ _MAX_BYTES: Final = 8 * 2**20
 _BATCH = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: A run that has ended may still be sending its last lines for so long.
 _AFTER_END_SECONDS: Final = 3.0
+#: Should it not be woken, a follower looks again after so long.
+_LOOK_SECONDS: Final = 5.0
 _ALIVE: Final = b": still here\n\n"
 _LINE: Final = {
     "position": 41_000,
@@ -146,15 +148,15 @@ async def run_logs(request: Request, run_id: str, wanted: Annotated[RunLinesQuer
 
 async def _following(plane: Plane, wanted: Wanted, principal: Principal) -> AsyncIterator[bytes]:
     run = wanted.run or ""
-    async with plane.logs.follow(wanted.workspace, run) as news:
+    async with plane.logs.follow(wanted.workspace, run) as wait:
         yield b": log lines as they come\nretry: 2000\n\n"
-        async with contextlib.aclosing(_frames(plane, wanted, news, principal, wanted.task_run or run)) as frames:
+        async with contextlib.aclosing(_frames(plane, wanted, wait, principal, wanted.task_run or run)) as frames:
             async for frame in frames:
                 yield frame
 
 
 async def _frames(
-    plane: Plane, wanted: Wanted, news: AsyncIterator[None], principal: Principal, about: str
+    plane: Plane, wanted: Wanted, wait: Wait, principal: Principal, about: str
 ) -> AsyncGenerator[bytes, None]:
     ended: float | None = None
     while not plane.feed.closed:
@@ -178,7 +180,7 @@ async def _frames(
             return
         if not _may_go_on(plane, principal):
             return
-        await anext(news)
+        await wait(_LOOK_SECONDS if ended is None else _AFTER_END_SECONDS / 2)
 
 
 async def _of_run(plane: Plane, wanted: Wanted, run: str, task_run: str | None) -> Wanted:

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -28,8 +28,7 @@ _BATCH: Final = 64
 _MAX_SCAN_BYTES: Final = 32 * 2**20
 _ANSWER_SECONDS: Final = 5.0
 _MAX_FOLLOWERS: Final = 200
-#: A follower looks again after so long, should it not have been woken.
-_LOOK_SECONDS: Final = 5.0
+Wait: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 class TooManyFollowers(AirsideError):
@@ -46,7 +45,7 @@ class LogSettings(BaseSettings):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines, oldest first. `after` is a position; `since` a time in microseconds since 1970; `contains` ignores case."""
+    """Which lines, oldest first. `after` is a position, `since` in microseconds since 1970; `contains` ignores case."""
 
     workspace: str
     run: str | None = None
@@ -148,8 +147,8 @@ class LogStore:
         return self._followers >= _MAX_FOLLOWERS
 
     @contextlib.asynccontextmanager
-    async def follow(self, workspace: str, run: str) -> AsyncIterator[AsyncIterator[None]]:
-        """Give something to iterate on: it goes on when there may be new lines of a run. Raises TooManyFollowers."""
+    async def follow(self, workspace: str, run: str) -> AsyncIterator[Wait]:
+        """Give something to wait with, at most so many seconds, for new lines of a run. Raises TooManyFollowers."""
         if self.is_full:
             raise TooManyFollowers(f"{TooManyFollowers.__doc__}")
         news = asyncio.Event()
@@ -157,11 +156,17 @@ class LogStore:
         async def came(_message: Msg) -> None:
             news.set()
 
+        async def wait(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await news.wait()
+            news.clear()
+
         self._followers += 1
         try:
             subscription = await self._nc.subscribe(_subject(workspace, run), cb=came)
             try:
-                yield _when(news)
+                yield wait
             finally:
                 with contextlib.suppress(NatsError):
                     await subscription.unsubscribe()
@@ -190,15 +195,6 @@ class LogStore:
         finally:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
-
-
-async def _when(news: asyncio.Event) -> AsyncIterator[None]:
-    while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS):
-                await news.wait()
-        news.clear()
-        yield
 
 
 def _subject(workspace: str, run: str | None) -> str:

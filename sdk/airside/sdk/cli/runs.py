@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from airside.sdk.cli import options, output, tree
+from airside.sdk.cli import options, output, run_logs, tree
 from airside.sdk.cli.options import AsJson, Utc
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its UUID alone.")]
 
 app = tree.new_group(("runs",), "Look at runs and steer them: of flows, Airflow DAGs, dbt commands, OpenLineage jobs.")
+app.command("logs", epilog=run_logs.EXAMPLES)(run_logs.logs)
 
 
 @app.command(
