@@ -7,6 +7,7 @@ import threading
 import time
 
 import httpx
+import pytest
 from tests.support.up import AIRSIDE, Up, alive, settled
 
 from airside.events.model import uuid7
@@ -77,6 +78,7 @@ def expected(total: int) -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.timeout(400)
 def test_kill_9_in_the_middle_of_ten_thousand_events(up: Up) -> None:
     total = 10_000
     up.start()

@@ -50,7 +50,7 @@ async def firing(plane: Plane) -> dict[str, Any]:
             items = (await plane[1].get("/api/automations/pairs/firings")).json()["items"]
             if items:
                 found = (await plane[1].get(f"/api/firings/{items[0]['id']}")).json()
-                if found["results"]:
+                if found["results"] and all(result["state"] != "pending" for result in found["results"]):
                     return found
             await asyncio.sleep(0.02)
 
