@@ -206,5 +206,5 @@ def test_a_store_whose_package_is_not_there_is_refused_at_once() -> None:
 
 async def test_a_host_that_is_away_is_told_when_it_is_asked() -> None:
     eyes = Watching.url("ftp://loader@127.0.0.1:1/in/*")
-    with pytest.raises(WatchError, match="ftp://127.0.0.1:1/in/.* cannot be listed"):
+    with pytest.raises(WatchError, match=r"ftp://127\.0\.0\.1:1/in/.* cannot be listed"):
         await eyes.look()
