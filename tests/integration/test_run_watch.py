@@ -46,6 +46,13 @@ async def test_a_run_that_stops_beating_is_called_crashed_and_one_that_never_bea
     assert told[0]["payload"]["heartbeat_seconds"] == 0.3
 
 
+async def test_a_run_that_announced_heartbeats_and_died_before_the_first_is_called_crashed(plane: Plane) -> None:
+    client, run = plane[1], uuid7()
+    body = {"state": "running", "expected": 0, "payload": {"heartbeat_seconds": 0.3}}
+    assert (await client.post(f"/api/runs/{run}/states", json=body)).status_code == 200
+    await until_crashed(client, run)
+
+
 async def test_a_run_that_keeps_beating_stays_alive_far_beyond_three_beats(plane: Plane) -> None:
     client, run, other = plane[1], uuid7(), uuid7()
     await begin(client, run)

@@ -1,6 +1,7 @@
 """The watch over running flows: who waits for a change of a run is woken, and silent runs are called `crashed`.
 
-A run whose process beats (`resource.heartbeat`) and then is silent for three beats has lost its process. Silence counts
+A run whose process beats (`resource.heartbeat`), or said in `running` that it will (`heartbeat_seconds`), and then is
+silent for three beats has lost its process. Silence counts
 only as far as this coordinator was able to hear: time in which it stood still, could not reach the log, or was behind
 it begins the three beats anew for every run. Before the verdict the log itself is asked for a later sign of life, and
 the verdict is a proposal: of several coordinators one writes it, and a run that has changed meanwhile refuses it.
@@ -36,7 +37,7 @@ _PAGE: Final = 1_000
 _log = logging.getLogger("airside.runs")
 
 Key = tuple[str, str]
-#: Gives (workspace, run, position and payload of its last heartbeat) of the runs that have a process and have beaten.
+#: Gives (workspace, run, position and payload of its last beat) of the runs that have a process and beat.
 Beating = Callable[[], Awaitable[Iterable[tuple[str, str, int, Mapping[str, Any]]]]]
 
 
@@ -140,6 +141,8 @@ class RunWatch:
             return
         life = self._lives.setdefault(key, _Life(now))
         life.at, life.position, life.alive = now, record.position, change.state in run_states.ALIVE
+        if "heartbeat_seconds" in (payload := change.payload()) and change.state is State.RUNNING:
+            life.every = _every(payload)
 
     def _hear_all_anew(self, now: float) -> None:
         for life in self._lives.values():
@@ -190,7 +193,7 @@ def _payload(record: Record) -> Mapping[str, Any]:
 
 
 def _every(payload: Mapping[str, Any]) -> float:
-    every = payload.get("every_seconds")
+    every = payload.get("every_seconds", payload.get("heartbeat_seconds"))
     if isinstance(every, bool) or not isinstance(every, int | float):
         return DEFAULT_BEAT_SECONDS
     return min(max(float(every), _MIN_BEAT_SECONDS), _MAX_BEAT_SECONDS)

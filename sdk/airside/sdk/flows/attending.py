@@ -60,11 +60,16 @@ class Attendant:
         self._over.set()
         self._go_on.set()
 
+    def announce(self, change: Change) -> None:
+        """Say on a change to `running` how often there will be heartbeats: it counts as the first."""
+        if self._every is not None and change.state is Kind.RUNNING:
+            change.payload = {**change.payload, "heartbeat_seconds": self._every}
+
     def changed(self, change: Change) -> None:
         """Note that the run itself has changed. The first change to `running` is where the heart begins to beat."""
         self._own.add(f"{self._run.id}.{change.seq}")
-        if self._next_beat is None and change.state is Kind.RUNNING:
-            self._beat()
+        if self._next_beat is None and self._every is not None and change.state is Kind.RUNNING:
+            self._next_beat = time.monotonic() + self._every
 
     def is_own(self, present: Present) -> bool:
         """Tell whether it was this process that made the change."""

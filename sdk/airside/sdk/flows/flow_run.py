@@ -13,6 +13,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from airside.events import run_states
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import message
 from airside.sdk.flows import (
@@ -306,7 +307,8 @@ class Life:
             try:
                 self._propose(state.kind, state.message, error, **payload)
             except (RunCancelled, RunRefused) as refused:
-                state = State(Kind.CANCELLED, str(refused), error=refused)
+                now = self._run.state
+                state = State(now if now in run_states.TERMINAL else Kind.CANCELLED, str(refused), error=refused)
         call_hooks(self._flow, self._run, state)
         return state
 

@@ -8,6 +8,7 @@ something is on that way nothing is proposed past it.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,8 @@ from airside.sdk.flows.reporting import Change, Run, Verdict
 #: So long a change waits for the events before it to arrive; the last one longer, for it has more before it.
 _FLUSH_SECONDS: Final = 2.0
 _LAST_FLUSH_SECONDS: Final = 15.0
+#: So long nobody is asked after the plane did not answer.
+_AWAY_SECONDS: Final = 3.0
 _TRIES: Final = 5
 _log = logging.getLogger("airside")
 
@@ -36,6 +39,7 @@ class Online:
         self._attended: dict[str, Attendant] = {}
         self._lock = threading.Lock()
         self._warned = False
+        self._away_until = 0.0
 
     def report(self, change: Change) -> None:
         """Put a change on its way. The beginning of a task waits while its flow run is paused by somebody."""
@@ -49,16 +53,21 @@ class Online:
         """Ask for a change, after everything before it has arrived. Without an answer in time it stands."""
         last = change.state in run_states.TERMINAL
         seconds = _LAST_FLUSH_SECONDS if last else _FLUSH_SECONDS
-        try:
-            arrived = self.emitter.shipper.drain(seconds, give_up_when_away=True)
-            verdict = self._decided(change) if arrived else None
-        except Away as error:
-            _log.debug("a change of %s is told later: %s", change.run.id, error)
-            verdict = None
+        attendant = self.attendant(change.run)
+        if attendant is not None:
+            attendant.announce(change)
+        verdict: Verdict | None = None
+        if time.monotonic() >= self._away_until:
+            try:
+                if self.emitter.shipper.drain(seconds, give_up_when_away=True):
+                    verdict = self._decided(change)
+                else:
+                    self._is_away("the events before it have not arrived")
+            except Away as error:
+                self._is_away(str(error))
         if verdict is None:
             self.emitter.send(change.event())
             verdict = Verdict(True, change.state, change.seq)
-        attendant = self.attendant(change.run)
         if verdict.accepted and attendant is not None:
             attendant.changed(change)
         return verdict
@@ -80,6 +89,11 @@ class Online:
     def attendant(self, run: Run) -> Attendant | None:
         """Give who attends a run of this process."""
         return self._attended.get(run.resource_id)
+
+    def _is_away(self, reason: str) -> None:
+        """Ask nobody for a while: a server that is silent costs seconds each time."""
+        self._away_until = time.monotonic() + _AWAY_SECONDS
+        _log.debug("changes of runs are told later: %s", reason)
 
     def _decided(self, change: Change) -> Verdict | None:
         """Ask until it is decided; None when the plane will not decide. Raises Away."""

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Sequence
 
+from airside.sdk.flows.exceptions import RunRefused
 from airside.sdk.flows.options import Options, seconds
 
 _log = logging.getLogger("airside.flows")
@@ -13,7 +14,7 @@ _random = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
 def wanted(options: Options, attempt: int, error: BaseException) -> bool:
     """Tell whether attempt `attempt` (from 1), which ended in `error`, is to be followed by another."""
-    if attempt > options.retries:
+    if attempt > options.retries or isinstance(error, RunRefused):  # the run is somebody else's now
         return False
     if options.retry_if is None:
         return True

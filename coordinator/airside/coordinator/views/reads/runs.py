@@ -133,15 +133,17 @@ def _run(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def beating_runs(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int, dict[str, Any]]]:
-    """List the runs of flows that have a process and have sent heartbeats, in all workspaces.
+    """List the runs of flows that have a process and send heartbeats, in all workspaces.
 
-    Each with the position where it was last heard of, and the payload of its last heartbeat.
+    Each with the position where it was last heard of, and the payload of its last heartbeat, or of the change to
+    `running` that announced them.
     """
     rows = con.execute(
         "SELECT r.workspace, r.id, greatest(r.last_position, max(e.position)), arg_max(e.payload, e.position)"
-        " FROM runs r JOIN events e ON e.workspace = r.workspace AND e.resource_id = r.id AND e.type = ?"
+        " FROM runs r JOIN events e ON e.workspace = r.workspace AND e.resource_id = r.id"
+        " AND (e.type = ? OR (e.type = ? AND contains(e.payload, 'heartbeat_seconds')))"
         " WHERE r.source = 'airside' AND r.kind = 'run' AND list_contains(?::VARCHAR[], r.state)"
         " GROUP BY r.workspace, r.id, r.last_position",
-        [vocabulary.RESOURCE_HEARTBEAT, [str(state) for state in run_states.ALIVE]],
+        [vocabulary.RESOURCE_HEARTBEAT, "flow_run.running", [str(state) for state in run_states.ALIVE]],
     ).fetchall()
     return [(workspace, run, position, parsed(payload) or {}) for workspace, run, position, payload in rows]
