@@ -1,26 +1,30 @@
 """Takes firings from the broker, one message each, and has them carried out.
 
 The consumer is durable and shared: any number of coordinators take from it, each firing goes to one of them at a time,
-and comes to another when that one is gone. Waits between attempts are the broker's delayed redelivery.
+and comes to another when that one is gone. Automations take turns (see `lanes`). Waits between attempts, and for a
+turn that is far off, are the broker's delayed redelivery.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final
 
 import msgspec
 import orjson
-from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, PullSub
-from faststream.nats.annotations import NatsMessage
+from faststream.nats import NatsBroker
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
 from airside.coordinator.actions.executor import Executor, InvalidFiring
+from airside.coordinator.actions.intake import Intake, settle
 from airside.coordinator.actions.kinds import ActionKind, Tools
+from airside.coordinator.actions.lanes import Lanes
 from airside.coordinator.actions.registry import KINDS
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.blocking import DaemonThreads
@@ -31,7 +35,8 @@ from airside.events.log import Log, streams
 from airside.events.log.connection import CONNECT_TIMEOUT_SECONDS
 
 FIRINGS: Final = "fire.>"
-_PULL_SECONDS: Final = 2.0
+#: Automations that can each use all the places one may have. One whose receivers hang leaves the others theirs.
+_AUTOMATIONS_AT_ONCE: Final = 8
 _MAX_DEAD_CHARS: Final = 65_536
 _log = logging.getLogger("airside.actions")
 
@@ -39,7 +44,7 @@ _log = logging.getLogger("airside.actions")
 class ActionRunner:
     """Carries out the actions of firings, on any number of coordinators at once.
 
-    `broker` is connected here, but only our own subscriber on it is started and stopped; `log` is any connection to the
+    `broker` is connected here, and only our own subscription on it is made and ended; `log` is any connection to the
     same server. `on_outcome(kind, outcome)` hears of each attempt: succeeded, failed or retried;
     and of what was `cut` because firings set each other off without end.
     Raises InvalidAllowList for settings that cannot be read.
@@ -61,80 +66,84 @@ class ActionRunner:
         client = client or GuardedClient(self.settings.outbound)
         tools = Tools(self.settings, client, DaemonThreads(), log.create_once)
         self._executor = Executor(log, tools, kinds, on_outcome)
-        self._free = asyncio.Semaphore(self.settings.concurrency)
-        self._running: set[asyncio.Task[None]] = set()
+        self._lanes = self._new_lanes()
+        self._running: dict[asyncio.Task[None], Msg] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._intake: Intake | None = None
         self._stopping = False
-        self._watch: asyncio.Task[None] | None = None
-        self._subscriber = broker.subscriber(
-            FIRINGS,
-            stream=JStream(streams.FIRE, declare=False),
-            durable=self.settings.consumer,
-            pull_sub=PullSub(batch_size=1, timeout=_PULL_SECONDS),  # a larger batch waits until it is full
-            ack_policy=AckPolicy.MANUAL,
-            decoder=_undecoded,
-            title="firings",
-            description="One firing of an automation, with the list of its actions.",
-        )
-        self._subscriber(self._receive)
 
     async def start(self) -> None:
         """Create the consumer where it is missing and take firings. Raises LogError, LogUnavailable."""
-        self._stopping = False
-        self._free = asyncio.Semaphore(self.settings.concurrency)
+        self._lanes, self._stopping = self._new_lanes(), False
         await self._ensure_consumer()
         try:
-            await asyncio.wait_for(self._broker.connect(), CONNECT_TIMEOUT_SECONDS)  # it alone would wait for ever
+            nc = await asyncio.wait_for(self._broker.connect(), CONNECT_TIMEOUT_SECONDS)  # alone it would wait for ever
         except (TimeoutError, OSError, NatsError) as error:
             raise LogUnavailable(f"no NATS server answers the action runner: {error!r}") from error
-        await self._subscriber.start()
-        self._watch = asyncio.create_task(self._watch_consumer())
+        self._intake = Intake(nc, self.settings.consumer, self._receive)
+        await self._intake.start()
+        self._tasks = [asyncio.create_task(self._watch_consumer()), asyncio.create_task(self._keep_alive())]
 
     async def stop(self) -> None:
         """Take no more firings, finish what runs within `stop_seconds`, hand the rest back to the broker."""
         self._stopping = True
-        self._free.release()  # wakes the one that waits for a place; it hands its firing back
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
-        with suppress(NatsError):  # the connection may be gone already
-            await self._subscriber.stop()
+        if self._intake is not None:
+            await self._intake.stop()
+            self._intake = None
+        for message in self._lanes.empty():
+            await settle(message, 0.0)
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=self.settings.stop_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
-    async def _receive(self, body: bytes, message: NatsMessage) -> None:
-        """Take a firing as soon as there is a place for it; the broker's next one waits until then."""
-        await self._free.acquire()
+    def _new_lanes(self) -> Lanes[Msg]:
+        return Lanes(self.settings.concurrency * _AUTOMATIONS_AT_ONCE, self.settings.concurrency)
+
+    async def _receive(self, message: Msg) -> None:
+        """Take a firing for its automation's lane; what has no room there comes again later."""
         if self._stopping:
-            await _settle(message, 0.0)
+            await settle(message, 0.0)
             return
-        task = asyncio.create_task(self._work(body, message))
-        self._running.add(task)
-        task.add_done_callback(self._finished)
+        automation = message.subject.rpartition(".")[0]
+        wait = self._lanes.put(automation, message, time.monotonic())
+        if wait is not None:
+            await settle(message, wait)
+        self._begin()
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._free.release()
+    def _begin(self) -> None:
+        """Work on as many firings as there are places for."""
+        while not self._stopping and (chosen := self._lanes.next()) is not None:
+            lane, message = chosen
+            task = asyncio.create_task(self._work(message))
+            self._running[task] = message
+            task.add_done_callback(partial(self._finished, lane))
 
-    async def _work(self, body: bytes, message: NatsMessage) -> None:
+    def _finished(self, lane: str, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._lanes.finished(lane, time.monotonic())
+        self._begin()
+
+    async def _work(self, message: Msg) -> None:
         try:
-            async with self._kept_alive(message):
-                wait = await self._carry_out(body, message)
+            wait = await self._carry_out(message)
         except asyncio.CancelledError:
-            await _settle(message, 0.0)
+            await settle(message, 0.0)
             raise
-        await _settle(message, wait)
+        await settle(message, wait)
 
-    async def _carry_out(self, body: bytes, message: NatsMessage) -> float | None:
+    async def _carry_out(self, message: Msg) -> float | None:
         """Give the seconds until the firing should come again, None when it is done with."""
         try:
             try:
-                return await self._executor.run(wire.decode(body))
+                return await self._executor.run(wire.decode(message.data))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidFiring) as error:
-                await self._bury(body, message, str(error))
+                await self._bury(message, str(error))
                 return None
         except LogError as error:
             _log.warning("the log did not answer: %s", error, extra={"action": "log_unavailable"})
@@ -143,35 +152,27 @@ class ActionRunner:
             _log.exception("a firing could not be worked on", extra={"action": "firing_crashed"})
             return self.settings.ack_wait_seconds
 
-    async def _bury(self, body: bytes, message: NatsMessage, reason: str) -> None:
+    async def _bury(self, message: Msg, reason: str) -> None:
         """Keep a message that is no firing where people can look at it."""
-        sequence = message.raw_message.metadata.sequence.stream
-        subject = message.raw_message.subject
+        sequence = message.metadata.sequence.stream
+        subject = message.subject
         letter = {
             "stream": streams.FIRE,
             "position": sequence,
             "subject": subject,
             "reason": reason,
-            "data": body.decode(errors="backslashreplace")[:_MAX_DEAD_CHARS],
+            "data": message.data.decode(errors="backslashreplace")[:_MAX_DEAD_CHARS],
         }
         await self._log.create_once(f"dead.fire.{sequence}", orjson.dumps(letter))
         _log.error("no firing at %s: %s", subject, reason, extra={"action": "firing_dead", "position": sequence})
 
-    @asynccontextmanager
-    async def _kept_alive(self, message: NatsMessage) -> AsyncIterator[None]:
-        """Tell the broker now and then that the firing is being worked on."""
-
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(self.settings.ack_wait_seconds / 3)
-                with suppress(NatsError):
+    async def _keep_alive(self) -> None:
+        """Tell the broker now and then of the firings that are worked on or wait for their turn here."""
+        while True:
+            await asyncio.sleep(self.settings.ack_wait_seconds / 3)
+            with suppress(NatsError):
+                for message in (*self._running.values(), *self._lanes.held()):
                     await message.in_progress()
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
 
     async def _watch_consumer(self) -> None:
         """Create the consumer again should it be deleted: pulling from none would only spin."""
@@ -204,19 +205,3 @@ class ActionRunner:
 
 def _differs(found: api.ConsumerConfig, wanted: api.ConsumerConfig) -> bool:
     return (found.ack_wait, found.max_ack_pending) != (wanted.ack_wait, wanted.max_ack_pending)
-
-
-async def _undecoded(message: Any) -> bytes:
-    """Leave the body as it is: what is no firing must reach us and be kept, not be refused on the way."""
-    return bytes(message.body)
-
-
-async def _settle(message: NatsMessage, wait: float | None) -> None:
-    """Tell the broker that a firing is done, or when to send it again. A lost word is repaired by redelivery."""
-    try:
-        if wait is None:
-            await message.ack()
-        else:
-            await message.nack(delay=wait or None)
-    except NatsError as error:
-        _log.warning("the broker was not told about a firing: %r", error, extra={"action": "settle_lost"})

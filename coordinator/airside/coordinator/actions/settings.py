@@ -19,7 +19,7 @@ class ActionSettings:
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     delays: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     consumer: str = "actions"
-    #: Firings worked on at once; each runs its own actions at once.
+    #: Firings of one automation worked on at once; each runs its own actions at once.
     concurrency: int = 32
     #: Firings that may wait for another attempt. The broker counts a delayed one as unacknowledged, so a smaller number
     #: would let one receiver that is down for a night stop the actions of everybody else.

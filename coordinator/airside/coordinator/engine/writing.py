@@ -20,8 +20,8 @@ from airside.events.log import Log
 from airside.events.wire import Micros
 from airside.triggers.firing import Firing
 
-#: More would be written hardly faster, and outcomes of actions, which go to the same stream, would queue behind them.
-_IN_FLIGHT: Final = 32
+#: They share a batch or two, with the outcomes of actions. With more, those would have to wait for further batches.
+_IN_FLIGHT: Final = 256
 #: Firings and their events that wait before the engine waits for them: some 100 MB.
 MAX_WAITING: Final = 60_000
 _RETRY_SECONDS: Final = 0.25

@@ -11,6 +11,7 @@ from airside.events.exceptions import LogDamaged, LogError
 from airside.events.log import reader, streams, writer
 from airside.events.log.batch import Appended, Batch, Head, Poison
 from airside.events.log.entries import interpret
+from airside.events.log.once import OnceWriter
 from airside.events.wire import Record, to_micros
 
 _NO_MESSAGE = 10_037
@@ -21,6 +22,7 @@ class Log:
 
     def __init__(self, nc: Client) -> None:
         self.nc = nc
+        self._once = OnceWriter(nc)
 
     async def ensure(self, *, replicas: int = 1, max_bytes: int = -1) -> None:
         """Create the streams that are missing; see `streams.ensure`."""
@@ -45,7 +47,9 @@ class Log:
         return await writer.append(self.nc, message, expected_last=expected_last, among=among)
 
     async def create_once(self, subject: str, data: bytes) -> bool:
-        """Write what must exist once for ever; see `writer.create_once`."""
+        """Write what must exist once for ever; see `writer.create_once`. Those of stream FIRE share batches."""
+        if subject.startswith(streams.FIRE_SUBJECTS):
+            return await self._once.write(subject, data)
         return await writer.create_once(self.nc, subject, data)
 
     async def get(self, position: int) -> Record | Poison:

@@ -17,6 +17,8 @@ from airside.events.exceptions import LogDamaged, LogError, LogUnavailable
 EVENTS: Final = "EVENTS"
 FIRE: Final = "FIRE"
 DEAD: Final = "DEAD"
+#: How the subjects of FIRE begin.
+FIRE_SUBJECTS: Final = ("fire.", "act.")
 
 #: Seconds to wait for an answer of the JetStream API.
 API_TIMEOUT_SECONDS: Final = 5.0
@@ -41,16 +43,21 @@ _KEEP_FOR_EVER: Final[dict[str, Any]] = {
 }
 
 
+#: What streams that an older Airside made lack. It is added to them in place: it takes nothing from what they promise.
+_ADDED_LATER: Final[dict[str, dict[str, Any]]] = {FIRE: {"allow_atomic": True}}
+
+
 def configurations(replicas: int = 1, max_bytes: int = -1) -> list[dict[str, Any]]:
     """Give the streams' configurations in the order they must be created in."""
     return [
         {
             "name": FIRE,
-            "subjects": ["fire.>", "act.>"],
+            "subjects": [f"{first}>" for first in FIRE_SUBJECTS],
             "num_replicas": replicas,
             "max_msgs_per_subject": 1,
             "discard_new_per_subject": True,
             "allow_direct": True,
+            "allow_atomic": True,
             **_KEEP_FOR_EVER,
         },
         {
@@ -113,7 +120,17 @@ async def ensure(nc: Client, *, replicas: int = 1, max_bytes: int = -1) -> None:
             if error.code != _NOT_FOUND:
                 raise
             found = (await api(nc, f"STREAM.CREATE.{wanted['name']}", wanted))["config"]
-        _check(wanted, found)
+        _check(wanted, await _with_what_came_later(nc, wanted, found))
+
+
+async def _with_what_came_later(nc: Client, wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Bring a sound stream of an older Airside up to date and give its configuration. Raises LogDamaged, ApiError."""
+    added = _ADDED_LATER.get(wanted["name"], {})
+    if found | added == found:
+        return found
+    _check({key: value for key, value in wanted.items() if key not in added}, found)
+    updated: dict[str, Any] = (await api(nc, f"STREAM.UPDATE.{wanted['name']}", found | added))["config"]
+    return updated
 
 
 def _check(wanted: dict[str, Any], found: dict[str, Any]) -> None:

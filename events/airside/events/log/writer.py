@@ -1,6 +1,7 @@
 """Appending to the log: one message, or an atomic batch of which all or none is stored."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,10 @@ _STREAM_FULL: Final = frozenset({10_047, 10_077, 10_002, 10_023, 10_025, 10_028}
 _TRY_AGAIN: Final = frozenset({10_008, 10_074, 10_176})
 #: As in HTTP: another attempt would end the same.
 _THE_MESSAGE_IS_AT_FAULT: Final = 400
+
+_FIRST_ON_SUBJECT: Final = {"Nats-Expected-Last-Subject-Sequence": "0"}
+#: Messages of a batch that are sent before others get their turn: a millisecond or two.
+_TURN: Final = 64
 
 #: Where a message stands, and whether the broker knew its id already.
 Placed: TypeAlias = tuple[int, bool]
@@ -96,9 +101,8 @@ async def create_once(nc: Client, subject: str, data: bytes) -> bool:
     Holds across crashes, restarts and any number of writers: the broker refuses a second message on the subject.
     Raises LogUnavailable and LogFull (try again), LogRefused (too large, or wrong otherwise: it never will be taken).
     """
-    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
     try:
-        ack = await _request(nc, Outgoing(subject, data, ""), headers)
+        ack = await _request(nc, Outgoing(subject, data, ""), dict(_FIRST_ON_SUBJECT))
     except ApiError as error:
         if error.code in _WRONG_LAST or (error.code == _NO_ROOM and "per subject" in str(error)):
             return False
@@ -128,16 +132,33 @@ async def append_singly(nc: Client, messages: list[Outgoing]) -> list[Placed]:
     return await asyncio.gather(*(append(nc, message) for message in messages))
 
 
-async def _commit(nc: Client, messages: list[Outgoing]) -> list[Placed]:
+async def create_batch_once(nc: Client, messages: Sequence[tuple[str, bytes]]) -> None:
+    """Write messages, given as subject and data, that must each exist once for ever: all of them or none.
+
+    Raises ApiError or another LogError when one exists already or is refused, LogUnavailable when none may be stored
+    or all: `create_once` tells for each.
+    """
+    outgoing_ones = [Outgoing(subject, data, "") for subject, data in messages]
+    try:
+        await _commit(nc, outgoing_ones, lambda _: dict(_FIRST_ON_SUBJECT))
+    except ApiError as error:
+        raise _translated(error) from error
+
+
+def _identified(message: Outgoing) -> dict[str, str]:
+    return {"Nats-Msg-Id": message.message_id}
+
+
+async def _commit(
+    nc: Client, messages: list[Outgoing], headers_of: Callable[[Outgoing], dict[str, str]] = _identified
+) -> list[Placed]:
     batch = uuid7()
     try:
         for number, message in enumerate(messages[:-1], 1):
-            headers = {
-                "Nats-Batch-Id": batch,
-                "Nats-Batch-Sequence": str(number),
-                "Nats-Msg-Id": message.message_id,
-            }
+            headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number), **headers_of(message)}
             await nc.publish(message.subject, message.data, headers=headers)
+            if not number % _TURN:
+                await asyncio.sleep(0)
     except MaxPayloadError as error:
         raise LogRefused(f"{LogRefused.__doc__} (larger than the broker takes)") from error
     except NatsError as error:
@@ -146,7 +167,7 @@ async def _commit(nc: Client, messages: list[Outgoing]) -> list[Placed]:
         "Nats-Batch-Id": batch,
         "Nats-Batch-Sequence": str(len(messages)),
         "Nats-Batch-Commit": "1",
-        "Nats-Msg-Id": messages[-1].message_id,
+        **headers_of(messages[-1]),
     }
     ack = await _request(nc, messages[-1], headers)
     last: int = ack["seq"]
