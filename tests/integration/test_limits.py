@@ -275,3 +275,86 @@ def test_tasks_share_the_limits_they_name_and_those_of_their_tags(up: Up, monkey
 
     both_kinds()
     assert most == {"a": 2, "b": 1}
+
+
+def test_a_task_that_is_cancelled_while_it_waits_gives_up_its_place(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airside.sdk.flows import context
+    from airside.sdk.flows.flow import flow
+    from airside.sdk.flows.task import task
+
+    monkeypatch.setenv("AIRSIDE_URL", up.url)
+    airside("limits", "set", "warehouse", "1")
+    holder = hold(up, 1, 30)
+
+    @task(concurrency="warehouse")
+    def waits() -> None:
+        raise AssertionError("it must not begin")
+
+    @flow
+    def cancelled() -> None:
+        future = waits.submit()
+        up.until(lambda client: client.get("/api/limits/warehouse").json()["waiting"] == 1)
+        context.current_flow().stop.ask("a person says so")
+        future.wait()
+
+    assert cancelled(return_state=True).kind.value == "cancelled"
+    up.until(lambda client: client.get("/api/limits/warehouse").json()["waiting"] == 0, 20)
+    end(holder)
+    up.until(lambda client: used(client) == 0, 20)
+
+
+async def test_waiting_in_async_code_ends_when_it_is_cancelled(
+    both: list[httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airside.sdk import concurrency
+    from airside.sdk.limiting.exceptions import LimitTimedOut
+
+    monkeypatch.setenv("AIRSIDE_URL", str(both[0].base_url))
+    await put(both[0], 1)
+    async with concurrency("warehouse"):
+        with pytest.raises(LimitTimedOut):
+            async with concurrency("warehouse", timeout=0.2):
+                raise AssertionError("it must not be entered")
+        waiting = asyncio.ensure_future(concurrency("warehouse").__aenter__())
+        async with asyncio.timeout(20):
+            while not (await shown(both[0]))["queue"]:
+                await asyncio.sleep(0.02)
+            waiting.cancel()
+            while (await shown(both[0]))["queue"]:
+                await asyncio.sleep(0.02)
+    assert (await shown(both[0]))["used"] == 0
+
+
+def test_a_lost_lease_is_an_error_in_strict_code_and_a_warning_elsewhere(
+    up: Up, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airside.sdk import concurrency
+    from airside.sdk.limiting.exceptions import LeaseLost, LimitMissing
+
+    monkeypatch.setenv("AIRSIDE_URL", up.url)
+    airside("limits", "set", "lossy", "1")
+
+    def lose(client: httpx.Client) -> bool:
+        leases = client.get("/api/limits/lossy").json()["leases"]
+        for lease in leases:
+            client.post("/api/limits/lossy/release", json={"lease": lease["lease"]})
+        return bool(leases)
+
+    def lost(held: concurrency) -> bool:
+        try:
+            held.check()
+        except LeaseLost:
+            return True
+        return False
+
+    def hold_and_lose(strict: bool) -> None:
+        with concurrency("lossy", ttl=1, strict=strict) as held:
+            up.until(lose)
+            up.until(lambda _: lost(held), 20)
+
+    with pytest.raises(LeaseLost):
+        hold_and_lose(strict=True)
+    hold_and_lose(strict=False)
+    assert "was not held to the end" in caplog.text
+    with pytest.raises(LimitMissing), concurrency("no-such-limit", strict=True):
+        pass

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -89,8 +89,20 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
                 if isinstance(lease, Lease):
                     lease.check()
 
+    def abandon(self) -> None:
+        """Give back whatever is held, when it is not known how far a block was entered."""
+        while self._held:
+            self._give_back(self._held.pop(), failed=True)
+
     def __enter__(self) -> Self:
-        self._held.append(self._take(threading.Event()))
+        held: list[Lease | local.LocalLimit] = []
+        self._held.append(held)  # before anything is taken: this may be interrupted at any point
+        try:
+            self._take(held, threading.Event())
+        except BaseException:
+            self._held = [other for other in self._held if other is not held]
+            self._give_back(held, failed=True)
+            raise
         return self
 
     def __exit__(
@@ -99,14 +111,15 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
         self._give_back(self._held.pop(), failed=error is not None)
 
     async def __aenter__(self) -> Self:
-        given_up = threading.Event()
-        taking = asyncio.ensure_future(asyncio.to_thread(self._take, given_up))
+        given_up, held = threading.Event(), list[Lease | local.LocalLimit]()
+        taking = asyncio.ensure_future(asyncio.to_thread(self._take, held, given_up))
         try:
-            self._held.append(await asyncio.shield(taking))
-        except asyncio.CancelledError:
+            await asyncio.shield(taking)
+        except BaseException:
             given_up.set()
-            taking.add_done_callback(self._unwanted)
+            taking.add_done_callback(functools.partial(self._unwanted, held))
             raise
+        self._held.append(held)
         return self
 
     async def __aexit__(
@@ -134,36 +147,39 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
 
         return wrapped_async if inspect.iscoroutinefunction(function) else wrapped  # type: ignore[return-value]
 
-    def _take(self, given_up: threading.Event) -> "list[Lease | local.LocalLimit]":
+    def _take(self, held: "list[Lease | local.LocalLimit]", given_up: threading.Event) -> None:
+        """Take the limits one after the other; each is in `held` as soon as it is ours."""
         end = None if self._timeout is None else time.monotonic() + self._timeout
-        held: list[Lease | local.LocalLimit] = []
         try:
             where = server.of_process()
             for name in self._names:
-                taken = self._local(name, end) if where is None else self._lease(where, name, end, given_up)
-                if taken is not None:
-                    held.append(taken)
+                if where is None:
+                    held.extend(self._local(name, end))
+                else:
+                    self._lease(held, where, name, end=end, given_up=given_up)
         except LimitUnavailable as error:
-            self._give_back(held, failed=True)
             if self._strict:
                 raise
             _warn(f"{', '.join(self._names)}: not limited, since {error}")
-            return []
-        except BaseException:
-            self._give_back(held, failed=True)
-            raise
-        return held
 
-    def _local(self, name: str, end: float | None) -> local.LocalLimit | None:
+    def _local(self, name: str, end: float | None) -> Iterator[local.LocalLimit]:
         limit = local.limits.get(name)
         if limit is None:
             if self._strict:
                 raise LimitMissing(f"there is no limit {name}: no AIRSIDE_URL is set, nor `set_local_limit`")
-            return None
+            return
         limit.acquire(name, self._occupy, None if end is None else max(end - time.monotonic(), 0.0))
-        return limit
+        yield limit
 
-    def _lease(self, where: Server, name: str, end: float | None, given_up: threading.Event) -> Lease | None:
+    def _lease(
+        self,
+        held: "list[Lease | local.LocalLimit]",
+        where: Server,
+        name: str,
+        *,
+        end: float | None,
+        given_up: threading.Event,
+    ) -> None:
         lease_id, away_since = str(uuid4()), None
         body = {"lease": lease_id, "holder": _holder(), "slots": self._occupy, "ttl": self._ttl}
         granted = False
@@ -178,7 +194,7 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
                     if self._strict:
                         raise LimitMissing(f"there is no limit {name}") from error
                     _warn(f"there is no limit {name}: nothing is limited")
-                    return None
+                    return
                 except Away as error:
                     away_since = away_since or sent
                     if time.monotonic() - away_since > _PATIENCE_SECONDS:
@@ -187,9 +203,10 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
                     given_up.wait(_PAUSE_SECONDS)
                 if answer["granted"]:
                     lease = Lease(where, name, lease_id, slots=self._occupy, ttl=self._ttl, sent=sent)
-                    keeper.keeper.add(lease)
+                    held.append(lease)
                     granted = True
-                    return lease
+                    keeper.keeper.add(lease)
+                    return
                 if end is not None and time.monotonic() >= end:
                     raise LimitTimedOut(f"no room in {name} within {self._timeout:g} s")
             raise LimitTimedOut(f"nobody waits for {name} any more")
@@ -211,11 +228,11 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
         if lost:
             _log.warning("%s", lost, extra={"action": "limits.lost"})
 
-    def _unwanted(self, taking: "asyncio.Future[list[Lease | local.LocalLimit]]") -> None:
+    def _unwanted(self, held: "list[Lease | local.LocalLimit]", taking: "asyncio.Future[None]") -> None:
         """Give back what was granted to somebody who was cancelled."""
-        if not taking.cancelled() and taking.exception() is None:
-            held = taking.result()
-            threading.Thread(target=self._give_back, args=(held,), kwargs={"failed": True}, daemon=True).start()
+        if not taking.cancelled():
+            taking.exception()  # seen
+        threading.Thread(target=self._give_back, args=(held,), kwargs={"failed": True}, daemon=True).start()
 
 
 def rate_limit(

@@ -26,7 +26,11 @@ def held(call: "Call") -> Iterator[None]:
         yield
         return
     _say_that_it_waits(call)
-    interrupts.limited(limits.__enter__, None, call.stop)
+    try:
+        interrupts.limited(limits.__enter__, None, call.stop)
+    except BaseException:
+        limits.abandon()
+        raise
     try:
         yield
     finally:
@@ -41,7 +45,11 @@ async def held_async(call: "Call") -> AsyncIterator[None]:
         yield
         return
     _say_that_it_waits(call)
-    await attempts.acall(limits.__aenter__, timeout=None, stop=call.stop)
+    try:
+        await attempts.acall(limits.__aenter__, timeout=None, stop=call.stop)
+    except BaseException:
+        limits.abandon()
+        raise
     try:
         yield
     finally:

@@ -42,7 +42,8 @@ class Server:
         timeout = self._httpx.Timeout(_ANSWER_SECONDS + wait, connect=_CONNECT_SECONDS)
         try:
             answer = self._http.request(method, path, json=body, timeout=timeout)
-            document = answer.json() if answer.content else {}
+            found = answer.json() if answer.content else {}
+            document: dict[str, Any] = found if isinstance(found, dict) else {}
         except (self._httpx.HTTPError, ValueError) as error:
             raise Away(f"{self.url} does not answer: {type(error).__name__}") from error
         if answer.is_success:
