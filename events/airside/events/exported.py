@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -36,14 +37,14 @@ def read(lines: Iterable[bytes | str]) -> Iterator[Record]:
     """Read the lines of an export, empty ones aside. Raises NotAnExport at the first that is none, or out of order."""
     last = 0
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
         try:
             event = _decode(line)
-            if isinstance(line, bytes):
+            if isinstance(line, bytes) and not line.isascii():
                 line.decode()  # msgspec does not look at the UTF-8 of the raw payload
             received = to_micros(event.received)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+            if not line.strip():
+                continue
             raise NotAnExport(number, str(error)) from None
         if event.position <= last:
             raise NotAnExport(number, f"position {event.position} stands behind {last}: positions must rise")
@@ -52,16 +53,17 @@ def read(lines: Iterable[bytes | str]) -> Iterator[Record]:
             raise NotAnExport(number, "id, type and resource.id must not be empty")
         if bytes(memoryview(event.payload)[:1]) != b"{":
             raise NotAnExport(number, "payload: must be a JSON object")
-        yield Record(event.position, received, subject_of(event), event)
+        yield Record(event.position, received, subject_of(event.type), event)
 
 
-def subject_of(event: WireEvent) -> str:
-    """Name a subject of the kind that the event came by: types that only the plane writes came from the plane.
+@lru_cache(maxsize=4_096)
+def subject_of(event_type: str) -> str:
+    """Name a subject of the kind that such an event came by: types that only the plane writes came from the plane.
 
     Exports do not carry subjects. What an `emit` action wrote cannot be told from a posted event.
     """
-    if not vocabulary.is_reserved(event.type):
+    if not vocabulary.is_reserved(event_type):
         return "ev."
-    if event.type in _FIRINGS:
+    if event_type in _FIRINGS:
         return "fire."
-    return "act." if event.type.startswith("action.") else "ctl."
+    return "act." if event_type.startswith("action.") else "ctl."

@@ -64,9 +64,10 @@ class Backtest:
     def run(self, records: Iterable[Record]) -> Iterator[Firing]:
         """Give the firings that the entries and then the clock decide, in order. Raises PositionGap, OtherWorkspace."""
         for record in records:
-            if self.cut_short:
+            if decided := self.step(record):
+                yield from decided
+            elif self.cut_short:
                 break
-            yield from self.step(record)
         yield from self.finish()
 
     def step(self, record: Record) -> list[Firing]:
@@ -76,13 +77,15 @@ class Backtest:
             return []
         if self.began is None:
             self._begin(record)
-        if record.event.workspace != self.workspace and record.event.type != vocabulary.CLOCK_TICKED:
+        event = record.event
+        is_tick = event.type == vocabulary.CLOCK_TICKED
+        if event.workspace != self.workspace and not is_tick:
             raise OtherWorkspace(
-                f"position {record.position} is of the workspace `{record.event.workspace}`, what came before of"
+                f"position {record.position} is of the workspace `{event.workspace}`, what came before of"
                 f" `{self.workspace}`; export and test each workspace alone"
             )
         self.entries += 1
-        self.ticks += record.event.type == vocabulary.CLOCK_TICKED
+        self.ticks += is_tick
         return self._engine.step(record)
 
     def pass_over(self, position: int, received: Micros) -> list[Firing]:

@@ -115,8 +115,9 @@ class Engine:
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
         clock = self._move(record.position, record.received)
-        for _ in self._passing(clock, record):
-            pass
+        if self._may_pass(clock):
+            for _ in self._passing(clock, record):
+                pass
         self._take_in(record, clock)
         return self._delivered() if self._core.firings else []
 
@@ -240,6 +241,10 @@ class Engine:
             return
         if position != last + 1 and not (self._gaps_allowed and position > last):
             raise PositionGap(last + 1, position)
+
+    def _may_pass(self, clock: Micros) -> bool:
+        """Tell whether there is anything for `_passing` to do: nearly always there is not."""
+        return self._core.timers.due(clock) or bool(self._core.event_clocks)
 
     def _passing(self, clock: Micros, record: Record | None = None) -> Iterator[None]:
         """Let the deadlines before the clock pass, and stop after each, or after each key of one that is of many."""

@@ -40,6 +40,10 @@ class Timers:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def due(self, now: Micros) -> bool:
+        """Tell quickly whether a deadline may lie before `now`; True also for one that was taken back."""
+        return bool(self._heap) and self._heap[0][0] < now
+
     def pop_before(self, now: Micros) -> tuple[Micros, int, Any] | None:
         """Take the earliest deadline that lies before `now`: its moment, rule and token."""
         heap, live = self._heap, self._live
