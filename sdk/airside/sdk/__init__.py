@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
     from airside.sdk.flows import runtime
+    from airside.sdk.flows.approval import apause, pause
     from airside.sdk.flows.artifacts import (
         create_image_artifact,
         create_link_artifact,
@@ -49,6 +50,7 @@ __all__ = [
     "add_metadata",
     "aemit",
     "allow_failure",
+    "apause",
     "arate_limit",
     "completed",
     "concurrency",
@@ -66,6 +68,7 @@ __all__ = [
     "get_run_logger",
     "heartbeat",
     "materialize",
+    "pause",
     "rate_limit",
     "resume",
     "runtime",
@@ -82,6 +85,7 @@ __all__ = [
 _FROM = {
     "emitting.api": "aemit emit emit_stats flush",
     "emitting.heartbeat": "heartbeat",
+    "flows.approval": "apause pause",
     "flows.artifacts": "create_image_artifact create_link_artifact create_markdown_artifact create_progress_artifact"
     " create_table_artifact update_progress_artifact",
     "flows.caching": "INPUTS NONE RUN SOURCE TASK",

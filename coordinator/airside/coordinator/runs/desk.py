@@ -31,7 +31,7 @@ class Desk:
             if after is not None and wait_seconds > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_seconds):
-                        while (now.seq if now else 0) == after:
+                        while (now.seq if now else 0) == after and not self.watch.over:
                             await changed.wait()
                             changed.clear()
                             now = await presents.read(self._log, workspace, run)

@@ -69,6 +69,8 @@ class RunWatch:
         self._waiting: dict[Key, set[asyncio.Event]] = {}
         #: How many entries of the log were looked at.
         self.seen = 0
+        #: Whether nobody is told of changes, since the watch has ended.
+        self.over = False
 
     @contextlib.asynccontextmanager
     async def changes(self, workspace: str, run: str) -> AsyncIterator[asyncio.Event]:
@@ -84,7 +86,15 @@ class RunWatch:
                 del self._waiting[key]
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled, or until the feed is closed: then whoever waits is answered."""
+        self.over = False
+        try:
+            await self._watch()
+        finally:
+            self.over = True
+            self._wake_all()
+
+    async def _watch(self) -> None:
         with self._feed.watch():
             position = await self._begin()
             looked = time.monotonic()
@@ -111,10 +121,13 @@ class RunWatch:
             (workspace, run): _Life(now, heard, _every(payload), alive=True)
             for workspace, run, heard, payload in await self._beating()
         }
-        for told in list(self._waiting.values()):
-            for event in told:
-                event.set()  # whatever changed meanwhile
+        self._wake_all()  # whatever changed meanwhile
         return position
+
+    def _wake_all(self) -> None:
+        for told in self._waiting.values():
+            for event in told:
+                event.set()
 
     def _note(self, entries: list[Entry], position: int) -> int:
         now = time.monotonic()
