@@ -147,7 +147,8 @@ class Life:
         logs.set_up()
         self._context.runner.open()
         try:
-            with self._terminable(), self._reporter.attend(self._run, self.stop):
+            with self._terminable(), self._reporter.attend(self._run, self.stop) as attendant:
+                suspending.taking_up(self._context, attendant)
                 yield
         finally:
             self._context.runner.close()
@@ -185,6 +186,7 @@ class Life:
         self._run.attempt += 1
         self._resume()
         self._propose(Kind.RUNNING)
+        suspending.taken_up(self._context)
         call_hooks(self._flow, self._run, State(Kind.RUNNING))
 
     def _resume(self) -> None:

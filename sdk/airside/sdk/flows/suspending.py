@@ -69,6 +69,7 @@ class Resumption:
     answered: bool = False
     #: Whether the question that the run was suspended with has been passed.
     passed: bool = False
+    attendant: Any = None
 
 
 _next: ContextVar[Resumption | None] = ContextVar("airside_resumption", default=None)
@@ -195,7 +196,7 @@ def answer_of_plane(flow: "FlowContext", resumption: Resumption) -> None:
     if plane is None or resumption.answered:
         return
     try:
-        present = plane.state(flow.run.resource_id, after=0, wait_seconds=0.0)
+        present = plane.state(flow.run.id, after=0, wait_seconds=0.0)
     except Exception:  # noqa: BLE001 - away; then the flow asks again
         return
     if present.seq <= resumption.left.seq:
@@ -204,6 +205,19 @@ def answer_of_plane(flow: "FlowContext", resumption: Resumption) -> None:
     if present.state is Kind.RESUMED:
         given = present.payload.get("input")
         resumption.given, resumption.answered = ({} if given is None else given), True
+
+
+def taking_up(flow: "FlowContext", attendant: Any) -> None:
+    """Keep who attends a resumed run from taking the answer for a change that somebody made to a running one."""
+    if flow.resumed is not None and hasattr(attendant, "waits_for_answer"):
+        attendant.waits_for_answer = True
+        flow.resumed.attendant = attendant
+
+
+def taken_up(flow: "FlowContext") -> None:
+    """Let the attendant look at the run as at any other, now that it runs."""
+    if flow.resumed is not None and flow.resumed.attendant is not None:
+        flow.resumed.attendant.waits_for_answer = False
 
 
 def _left(flow: "FlowContext", answers: list[Any], deadline: float | None, schema: dict[str, Any] | None) -> Left:
