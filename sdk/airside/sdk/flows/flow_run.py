@@ -2,8 +2,6 @@
 
 import asyncio
 import functools
-import os
-import platform
 import signal
 import threading
 import time
@@ -11,36 +9,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
-from airside.sdk.emitting import message
 from airside.sdk.flows import (
     attempts,
+    beginning,
     context,
     futures,
     interrupts,
     logs,
-    naming,
     reporting,
     retries,
     suspending,
     task_run,
 )
 from airside.sdk.flows.context import FlowContext, Stop
-from airside.sdk.flows.digests import digest
 from airside.sdk.flows.exceptions import RunCancelled, RunRefused, RunSuspended, RunTimedOut
 from airside.sdk.flows.hooks import call_hooks
 from airside.sdk.flows.prints import printed
-from airside.sdk.flows.reporting import Run
 from airside.sdk.flows.states import State, describe, failed, from_return
 
 if TYPE_CHECKING:
     from airside.sdk.flows.flow import Flow
 
-#: Set for the process that an agent starts: the run that it is to carry out, and how many changes it has had.
-RUN_ID, RUN_SEQ = "AIRSIDE_RUN_ID", "AIRSIDE_RUN_SEQ"
 #: So long a run that is to end waits for its tasks to stop. What does not stop then is left behind.
 _GRACE_SECONDS: Final = 5.0
 
@@ -116,8 +108,8 @@ class Life:
         parent, outer = context.flow_context.get(), context.task_context.get()
         self.stop = Stop(parent.work if parent is not None else None)
         self._reporter = parent.reporter if parent is not None else reporting.reporter()
-        resumed = _resumption(flow) if parent is None else None
-        self._run, tags = _new_run(flow, values, parent, outer, resumed)
+        resumed = beginning.resumption(flow) if parent is None else None
+        self._run, tags = beginning.new_run(flow, values, parent, outer, resumed)
         if resumed is not None:
             self._run.attempt, self._run.name = resumed.left.attempt - 1, resumed.left.name
             self.values = values = resumed.left.parameters
@@ -134,7 +126,7 @@ class Life:
             parent=parent,
             scope=self._run.id
             if parent is None
-            else f"{parent.scope}/{_safe(flow.name)}-{parent.number('flow ' + flow.name)}",
+            else f"{parent.scope}/{beginning.safe(flow.name)}-{parent.number('flow ' + flow.name)}",
             resumed=resumed,
         )
         self.sink = printed if flow.options.log_prints else None
@@ -347,59 +339,3 @@ class Life:
         if verdict.state is Kind.CANCELLED:
             raise RunCancelled("the run was cancelled")
         raise RunRefused(f"the run is {verdict.state.value}: somebody else has changed it")
-
-
-def _resumption(flow: "Flow[..., Any]") -> suspending.Resumption | None:
-    """Give what this process carries on: as the caller says, or as the environment does."""
-    given = os.environ.get(RUN_ID)
-    return suspending.taken() or (suspending.of_environment(flow, given) if given else None)
-
-
-def _digest(values: Mapping[str, Any]) -> str | None:
-    """Tell runs with the same parameters from others, without their values; None for what cannot be digested."""
-    try:
-        return digest(dict(values))[:16] if values else None
-    except Exception:  # noqa: BLE001 - people's objects
-        return None
-
-
-def _safe(name: str) -> str:
-    return quote(name, safe="").replace(".", "%2E")
-
-
-def _new_run(
-    flow: "Flow[..., Any]",
-    values: Mapping[str, Any],
-    parent: FlowContext | None,
-    outer: "context.TaskContext | None",
-    resumed: suspending.Resumption | None,
-) -> tuple[Run, frozenset[str]]:
-    given = os.environ.pop(RUN_ID, None) if parent is None else None
-    run_id = given or (resumed.left.run if resumed is not None else message.uuid7())
-    tags = flow.options.tags | context.current_tags() | (parent.tags if parent is not None else frozenset())
-    labels, related = naming.tagged(tags)
-    related.insert(0, reporting.related("flow", "flow", flow.name))
-    if parent is not None:
-        related.append(reporting.related_run("parent", parent.run))
-    if outer is not None:
-        related.append(reporting.related_run("parent_task", outer.run))
-    run = Run(
-        kind="flow_run",
-        id=run_id,
-        name=naming.run_name(flow.options, values, f"{flow.name}-{run_id[-8:]}"),
-        related=related,
-        labels=labels,
-        details={
-            "version": flow.options.version or flow.source_version(),
-            "parameter_names": list(values),
-            "parameters_hash": _digest(values),
-            "hostname": platform.node(),
-            "pid": os.getpid(),
-            "python": platform.python_version(),
-        },
-        seq=int(os.environ.pop(RUN_SEQ, "0")) if given else 0,
-    )
-    if resumed is not None:
-        run.state = Kind.SUSPENDED if run.seq <= resumed.left.seq else None  # else somebody has changed it since
-        run.seq = max(run.seq, resumed.left.seq)
-    return run, tags
