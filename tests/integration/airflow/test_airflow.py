@@ -287,24 +287,6 @@ def test_a_server_that_takes_connections_and_never_answers_does_not_hold_up_the_
     until_told(up, "hung", Counter([*wanted, *runs]), 180)
 
 
-def test_a_task_that_is_killed_gets_no_hook_and_is_found_by_the_reconciler(
-    running: tuple[Up, Airflow], folder: Path
-) -> None:
-    up, airflow = running
-    airflow.trigger("killed", "killed")
-    assert airflow.ended("killed", "killed")["state"] == "failed"
-    heard = Counter(
-        {
-            ("airflow.dag_run.running", "killed", None, None): 1,
-            ("airflow.task.running", "victim", -1, 1): 1,
-            ("airflow.dag_run.failed", "killed", None, None): 1,
-        }
-    )
-    until_told(up, "killed", heard)
-    watch(up, airflow, folder / "watcher")
-    assert told(up, "killed") == heard + Counter({("airflow.task.failed", "victim", -1, 1): 1})
-
-
 def test_actions_start_pause_and_clear_each_once(running: tuple[Up, Airflow], tmp_path: Path) -> None:
     up, airflow = running
     rules = tmp_path / "rules.yaml"
