@@ -105,6 +105,11 @@ def test_the_table_gives_no_role_more_than_its_work() -> None:
         "/api/runs/states",
         "/api/runs/{run_id}/states",
         "/api/runs/{run_id}/state",
+        "/api/limits",
+        "/api/limits/{name}/acquire",
+        "/api/limits/{name}/renew",
+        "/api/limits/{name}/release",
+        "/api/logs",
     }
     assert {method for method, path in by_role[Role.VIEWER] if path not in {"/api/query", "/hooks/{slug}"}} <= {
         "GET",
