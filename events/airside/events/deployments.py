@@ -1,0 +1,255 @@
+"""A deployment as a document: a flow that the plane can have started, and when. Pure; shared by all sides.
+
+    name: prod
+    flow: nightly
+    entrypoint: flows/nightly.py:nightly
+    schedules:
+      - {name: early, cron: "0 6 * * *", timezone: Europe/Amsterdam}
+
+It holds metadata alone: no code, no data, and never a secret. Credentials are named (`env:NAME`) and read by the agent.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from cronsim import CronSim, CronSimError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from airside.events.durations import Duration
+from airside.events.exceptions import AirsideError, Problem
+
+#: A scheduled run is not made up for beyond so many, whatever `catchup` says.
+MAX_CATCHUP: Final = 100
+DEFAULT_QUEUE: Final = "default"
+_MAX_SCHEDULES: Final = 50
+_CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|block:[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_UNKNOWN: Final = "unknown_keys"
+
+
+class InvalidDeployment(AirsideError):
+    """The document is refused; `problems` names each field and what was expected there."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+class _Part(BaseModel):
+    """A part of the document: frozen, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
+            unknown = {str(key): _nearest(key, cls.model_fields) for key in data if key not in cls.model_fields}
+            if unknown:
+                raise PydanticCustomError(_UNKNOWN, "unknown keys", {"keys": unknown})
+        return data
+
+
+def _nearest(word: object, known: Mapping[str, Any]) -> str:
+    close = get_close_matches(str(word)[:80].lower(), list(known), n=1, cutoff=0.5)
+    return f"unknown key; did you mean `{close[0]}`?" if close else f"unknown key; known are {', '.join(known)}"
+
+
+def _one_name(text: str) -> str:
+    if not text.isprintable() or text != text.strip() or "/" in text:
+        raise ValueError("must be printable, without `/` and without spaces around it")
+    return text
+
+
+def _cron(text: str) -> str:
+    if len(text.split()) != 5:
+        raise ValueError('must have five fields: minute hour day-of-month month day-of-week, as "0 6 * * mon-fri"')
+    try:
+        next(CronSim(text, datetime(2024, 1, 1)))  # noqa: DTZ001  # a wall-clock time, without zone on purpose
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError("names a date that never comes") from None
+    return text
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+def _timezone(name: str) -> str:
+    if name not in _zones():
+        close = get_close_matches(name[:80], list(_zones()), n=1, cutoff=0.6)
+        raise ValueError(f"no time zone has this name; {f'did you mean {close[0]}?' if close else 'as Europe/Berlin'}")
+    return name
+
+
+def _without_password(address: str) -> str:
+    try:
+        secret = urlsplit(address).password is not None
+    except ValueError as error:
+        raise ValueError(f"not an address: {error}") from None
+    if secret:
+        raise ValueError("must hold no password; name it in `credentials`, as env:GIT_TOKEN")
+    return address
+
+
+def _credentials(text: str) -> str:
+    if not _CREDENTIALS.fullmatch(text):
+        raise ValueError("must name what the agent has: env:NAME (a variable of its environment) or block:NAME")
+    return text
+
+
+def _entrypoint(text: str) -> str:
+    file, colon, function = text.rpartition(":")
+    if not colon or not file or not function.isidentifier():
+        raise ValueError("must be FILE.py:FUNCTION or package.module:FUNCTION")
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_name)]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
+Address = Annotated[Line, AfterValidator(_without_password)]
+
+
+class Schedule(_Part):
+    """When runs start by themselves: a cron expression, an interval, or one moment."""
+
+    name: Name = "schedule"
+    cron: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="five fields, in local time")
+    every: Duration | None = Field(None, description="an interval, counted from `anchor`")
+    anchor: datetime | None = Field(None, description="a moment that the interval hits; by default 1970")
+    at: datetime | None = Field(None, description="one moment; without an offset it is local to `timezone`")
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
+    enabled: bool = True
+    catchup: Literal["none", "latest", "all"] = Field("none", description="runs that were missed while all was down")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Schedule":
+        if sum(way is not None for way in (self.cron, self.every, self.at)) != 1:
+            raise ValueError("give one of `cron`, `every` and `at`")
+        if self.anchor is not None and self.every is None:
+            raise ValueError("`anchor` goes with `every`")
+        if self.every is not None and self.every < 1_000_000:
+            raise ValueError("`every` must be at least 1s")
+        return self
+
+
+class Storage(_Part):
+    """Where the agent finds the code."""
+
+    kind: Literal["path", "folder", "git", "fsspec"] = "path"
+    path: Line | None = Field(None, description="of kinds path and folder: on the agent's machine")
+    url: Address | None = Field(None, description="of kinds git and fsspec")
+    ref: Line | None = Field(None, description="of kind git: a branch, tag or commit")
+    folder: Line | None = Field(None, description="the folder inside it where the project is")
+    credentials: Annotated[str, AfterValidator(_credentials)] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Storage":
+        if self.kind in ("git", "fsspec") and not self.url:
+            raise ValueError(f"a storage of kind {self.kind} needs a `url`")
+        if self.kind == "folder" and not self.path:
+            raise ValueError("a storage of kind folder needs a `path`")
+        return self
+
+
+class Infrastructure(_Part):
+    """What the agent starts the run in. Settings beside `kind` are checked by the agent, which knows its kinds."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: Literal["process", "docker", "kubernetes"] = "process"
+
+
+class Concurrency(_Part):
+    """How many runs of this deployment may go on at once, and what happens to one too many."""
+
+    limit: int = Field(ge=1, le=10_000)
+    on_full: Literal["queue", "cancel_new", "cancel_running"] = "queue"
+
+
+class Deployment(_Part):
+    """The whole document."""
+
+    name: Name
+    flow: Name
+    entrypoint: Annotated[Line, AfterValidator(_entrypoint)]
+    version: Line | None = None
+    description: Text = ""
+    tags: list[Line] = Field([], max_length=100)
+    parameters: dict[str, JsonValue] = Field({})
+    parameters_schema: dict[str, JsonValue] = Field({}, description="JSON Schema of the flow's parameters")
+    queue: Name = DEFAULT_QUEUE
+    priority: int = Field(5, ge=0, le=9, description="0 is served first")
+    schedules: list[Schedule] = Field([], max_length=_MAX_SCHEDULES)
+    storage: Storage = Storage()
+    infrastructure: Infrastructure = Infrastructure()
+    concurrency: Concurrency | None = None
+    retries: int = Field(0, ge=0, le=1_000)
+    retry_delay: Duration | None = None
+    timeout: Duration | None = None
+    on_lost: Literal["crash", "requeue"] = Field("crash", description="what becomes of a run whose agent is lost")
+    slas: list[dict[str, JsonValue]] = Field([], max_length=100)
+    enabled: bool = Field(True, description="false: paused")
+
+    @property
+    def full_name(self) -> str:
+        """Name it with its flow: `nightly/prod`."""
+        return f"{self.flow}/{self.name}"
+
+    def to_document(self) -> dict[str, Any]:
+        """Write it as JSON, without what is at its default. Reads back as the same deployment."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Deployment":
+        names = [schedule.name for schedule in self.schedules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several schedules are called `{twice[0]}`; give each a `name` of its own")
+        return self
+
+
+def resource_id(full_name: str) -> str:
+    """Give the resource of a deployment by its full name, `nightly/prod`."""
+    return f"deployment://{full_name}"
+
+
+def parse(data: Any) -> Deployment:
+    """Read a document. Raises InvalidDeployment naming each field that is wrong."""
+    if not isinstance(data, Mapping):
+        raise InvalidDeployment([Problem("", "a deployment must be an object with `name`, `flow` and `entrypoint`")])
+    try:
+        return Deployment.model_validate(dict(data))
+    except ValidationError as error:
+        raise InvalidDeployment(_told(error)) from None
+
+
+def _told(error: ValidationError) -> list[Problem]:
+    found = []
+    for entry in error.errors(include_url=False):
+        place = ".".join(str(part) for part in entry["loc"])
+        if entry["type"] == _UNKNOWN:
+            keys: Mapping[str, str] = entry["ctx"]["keys"]
+            found += [Problem(f"{place}.{key}" if place else key, text) for key, text in keys.items()]
+        else:
+            found.append(Problem(place, entry["msg"].removeprefix("Value error, ")))
+    return found
