@@ -141,10 +141,7 @@ async def test_the_actions_of_a_firing_do_not_wait_for_or_stop_each_other(
             "action.succeeded",
             "action.failed",
         ]
-        assert (
-            "knows no action `no_such_thing`; it knows clear_dag_run, emit, notify, pause_dag, trigger_dag, unpause_dag, webhook"
-            in found[1]["error"]
-        )
+        assert "knows no action `no_such_thing`; it knows " in found[1]["error"]
         assert (len(moody.received), len(fine.received)) == (3, 1)
 
 

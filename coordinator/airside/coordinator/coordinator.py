@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -87,18 +87,7 @@ class Coordinator:
         self.log = Log(await self._connect(url, "airside"))
         await self.log.ensure(replicas=self.settings.replicas, max_bytes=self.settings.max_log_bytes)
         self.broker_watch = BrokerWatch(self.log.head, self.home.path, self._server)
-        self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
-        await self.tokens.start()
-        self._stops.append(self.tokens.stop)
-        self.hooks = HookStore(self.log.nc, replicas=self.settings.replicas)
-        await self.hooks.start()
-        self._stops.append(self.hooks.stop)
-        self.shared_limits = LimitStore(self.log.nc, replicas=self.settings.replicas)
-        await self.shared_limits.start()
-        self._stops.append(self.shared_limits.stop)
-        self.logs = LogStore(await self._connect(url, "logs"), replicas=self.settings.replicas)
-        await self.logs.start()
-        self._stops.append(self.logs.stop)
+        await self._start_stores(url)
         self.queries = LiveViews(self.home.views, self.home.queries)
         await self.queries.open()
         self._stops.append(self.queries.close)
@@ -130,15 +119,10 @@ class Coordinator:
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
         self._stops.append(self._rebuilder.stop)
-        self.parts.run("engine", self.engine.run, progress=lambda: self.engine.position)
-        self._stops.append(self._stop_engine)
-        asker = QueryAsker(self.log, self._questions, self._ask)
-        self.parts.run("queries", asker.run)
-        self._stops.append(lambda: self.parts.stop("queries"))
-        self.parts.run("runs", watch.run, progress=lambda: watch.seen)
-        self._stops.append(lambda: self.parts.stop("runs"))
-        self.parts.run("broker", self.broker_watch.run, progress=lambda: self.broker_watch.looks)
-        self._stops.append(lambda: self.parts.stop("broker"))
+        self._run_part("engine", self.engine.run, lambda: self.engine.position, self._stop_engine)
+        self._run_part("queries", QueryAsker(self.log, self._questions, self._ask).run)
+        self._run_part("runs", watch.run, lambda: watch.seen)
+        self._run_part("broker", self.broker_watch.run, lambda: self.broker_watch.looks)
 
     async def stop(self) -> None:
         """Stop everything in the opposite order. Each step is tried whatever the others do."""
@@ -212,6 +196,32 @@ class Coordinator:
     def rebuild_progress(self) -> Rebuild | None:
         """Tell how far the last rebuild is; None when there was none."""
         return self._rebuilder.progress
+
+    async def _start_stores(self, url: str) -> None:
+        """Open what is kept beside the log: tokens, hooks, limits, log lines."""
+        self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
+        await self.tokens.start()
+        self._stops.append(self.tokens.stop)
+        self.hooks = HookStore(self.log.nc, replicas=self.settings.replicas)
+        await self.hooks.start()
+        self._stops.append(self.hooks.stop)
+        self.shared_limits = LimitStore(self.log.nc, replicas=self.settings.replicas)
+        await self.shared_limits.start()
+        self._stops.append(self.shared_limits.stop)
+        self.logs = LogStore(await self._connect(url, "logs"), replicas=self.settings.replicas)
+        await self.logs.start()
+        self._stops.append(self.logs.stop)
+
+    def _run_part(
+        self,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        progress: Callable[[], int] | None = None,
+        stop: Callable[[], Any] | None = None,
+    ) -> None:
+        """Run a part until the coordinator stops."""
+        self.parts.run(name, run, progress=progress)
+        self._stops.append(stop or (lambda: self.parts.stop(name)))
 
     async def _run_projector(self) -> None:
         position = lambda: self.projector.views.position  # noqa: E731
