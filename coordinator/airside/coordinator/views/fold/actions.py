@@ -9,7 +9,7 @@ import orjson
 
 from airside.coordinator.views import tables
 from airside.coordinator.views.fold.base import Entry
-from airside.coordinator.views.fold.keyed import Ident, Keyed
+from airside.coordinator.views.fold.keyed import Ident, Keyed, KeyedFold
 from airside.coordinator.views.fold.own import ActionDone, FiringDecided
 from airside.events import vocabulary
 from airside.events.wire import Micros
@@ -80,17 +80,11 @@ def _to_row(row: Action) -> tuple[Any, ...]:
     )
 
 
-class Actions:
+class Actions(KeyedFold[Action]):
     """Opens a row for each action of a firing and notes what came of it."""
 
     def __init__(self) -> None:
-        self._rows = Keyed("actions", _COLUMNS, from_row=_from_row, to_row=_to_row)
-        self.open, self.write, self.keep, self.drop = (
-            self._rows.open,
-            self._rows.write,
-            self._rows.keep,
-            self._rows.drop,
-        )
+        super().__init__(Keyed("actions", _COLUMNS, from_row=_from_row, to_row=_to_row))
 
     def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
         """Note firings' actions as due, and what came of actions."""

@@ -9,7 +9,7 @@ import duckdb
 from airside.coordinator.views import tables
 from airside.coordinator.views.fold import own as own_events
 from airside.coordinator.views.fold.base import Entry
-from airside.coordinator.views.fold.keyed import Ident, Keyed
+from airside.coordinator.views.fold.keyed import Ident, Keyed, KeyedFold
 from airside.coordinator.views.fold.own import AutomationSwitched, AutomationWritten, FiringDecided
 from airside.events import vocabulary
 from airside.events.wire import Micros, to_micros
@@ -94,17 +94,11 @@ def _to_row(row: Automation) -> tuple[Any, ...]:
     )
 
 
-class Automations:
+class Automations(KeyedFold[Automation]):
     """Folds what is done to automations, and by them."""
 
     def __init__(self) -> None:
-        self._rows = Keyed("automations", _COLUMNS, from_row=_from_row, to_row=_to_row)
-        self.open, self.write, self.keep, self.drop = (
-            self._rows.open,
-            self._rows.write,
-            self._rows.keep,
-            self._rows.drop,
-        )
+        super().__init__(Keyed("automations", _COLUMNS, from_row=_from_row, to_row=_to_row))
 
     def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
         """Note changes of automations, and firings. What is said of an unknown one changes nothing here."""

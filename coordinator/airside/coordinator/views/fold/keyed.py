@@ -135,3 +135,11 @@ class Keyed(Generic[R]):
         self._loaded.clear()
         self._changed.clear()
         self._keys.clear()
+
+
+class KeyedFold(Generic[R]):
+    """A view of one row per (workspace, id): what its fold changes is written, then kept or dropped."""
+
+    def __init__(self, rows: Keyed[R]) -> None:
+        self._rows = rows
+        self.open, self.write, self.keep, self.drop = rows.open, rows.write, rows.keep, rows.drop

@@ -9,7 +9,7 @@ import orjson
 
 from airside.coordinator.views import tables
 from airside.coordinator.views.fold.base import Entry
-from airside.coordinator.views.fold.keyed import Ident, Keyed
+from airside.coordinator.views.fold.keyed import Ident, Keyed, KeyedFold
 from airside.events import Record
 from airside.events.wire import Micros, WireRelated, WireResource
 
@@ -129,17 +129,11 @@ def _to_row(row: Resource) -> tuple[Any, ...]:
     )
 
 
-class Resources:
+class Resources(KeyedFold[Resource]):
     """Folds each event into its resource and the related ones."""
 
     def __init__(self) -> None:
-        self._rows = Keyed("resources", _COLUMNS, from_row=_from_row, to_row=_to_row)
-        self.open, self.write, self.keep, self.drop = (
-            self._rows.open,
-            self._rows.write,
-            self._rows.keep,
-            self._rows.drop,
-        )
+        super().__init__(Keyed("resources", _COLUMNS, from_row=_from_row, to_row=_to_row))
 
     def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
         """See each event's resource and the related ones."""

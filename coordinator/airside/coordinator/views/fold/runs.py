@@ -13,7 +13,7 @@ import orjson
 
 from airside.coordinator.views import tables
 from airside.coordinator.views.fold.base import Entry
-from airside.coordinator.views.fold.keyed import Keyed
+from airside.coordinator.views.fold.keyed import Keyed, KeyedFold
 from airside.events import Record, run_facts, run_states
 from airside.events.run_facts import RunFact
 from airside.events.run_states import State
@@ -104,17 +104,11 @@ class Run:
         return self.generation, final, self.state_time
 
 
-class Runs:
+class Runs(KeyedFold[Run]):
     """Folds what events say about runs."""
 
     def __init__(self) -> None:
-        self._rows = Keyed("runs", _COLUMNS, from_row=_from_row, to_row=_to_row)
-        self.open, self.write, self.keep, self.drop = (
-            self._rows.open,
-            self._rows.write,
-            self._rows.keep,
-            self._rows.drop,
-        )
+        super().__init__(Keyed("runs", _COLUMNS, from_row=_from_row, to_row=_to_row))
 
     def fold(self, con: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
         """Note each fact about a run."""
