@@ -1,9 +1,10 @@
 """Prefect's clients send their events to `/api/events/in`: what a pong promises, what is refused, who gets in."""
 
 import asyncio
+import gc
 import json
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from tests.support.emitting import events
 from tests.support.up import Up, settled
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
+from airside.coordinator.sockets import SocketProtocol
 from airside.coordinator.tokens import Role
 from airside.events import LogUnavailable
 
@@ -99,6 +102,33 @@ async def test_thousands_of_events_in_a_row_are_each_stored_once_and_in_order(me
         await confirmed(socket)
         assert stored(memory) == ["prefect:" + sample(number)["id"] for number in range(3_000)]
         assert len(memory.gateway.submitted) < 1_000  # what came together went together
+
+
+async def test_of_a_message_that_is_cut_off_nothing_stays_in_memory(memory: MemoryPlane) -> None:
+    gc.collect()
+    gc.disable()  # a connection is a circle of objects: what counts is what it holds until somebody collects it
+    try:
+        async with served(memory) as url:
+            async with client(url, ping_interval=None) as socket:
+                cut_off = Frame(Opcode.TEXT, b"x" * 1_000_000, fin=False).serialize(mask=True, extensions=[])
+                socket.transport.write(cut_off + cut_off[:500_000])
+                await until(lambda: held() > 1_400_000)
+                socket.transport.abort()
+            await until(lambda: held() == 0)
+    finally:
+        gc.enable()
+
+
+def held() -> int:
+    """Count the bytes of unfinished messages on the server's side, of connections that nobody has collected too."""
+    found = [each for each in gc.get_objects() if isinstance(each, SocketProtocol)]
+    return sum(len(frame) for each in found for frame in each.frames) + sum(len(e.conn.reader.buffer) for e in found)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 async def test_what_is_no_event_is_noted_on_the_log_and_the_rest_goes_on(memory: MemoryPlane) -> None:

@@ -124,6 +124,7 @@ async def test_an_id_that_another_proposer_used_for_the_same_number_is_refused_n
         ({"state": "running", "expected": True}, "expected"),
         ({"state": "jumping", "expected": 0}, "state"),
         ({"state": "cached", "expected": 0}, "state"),
+        ({"state": ["running"], "expected": 0}, "state"),
         ({"expected": 0}, "state"),
         ({"state": "running", "expected": 0, "payload": [1]}, "payload"),
         ({"state": "running", "expected": 0, "id": "somebody-else.1"}, "id"),
@@ -198,6 +199,7 @@ async def test_a_late_history_that_no_run_can_have_is_refused_whole(plane: Plane
             one(5, "task_run.running", previous="completed"),
             one("x", "task_run.failed"),
             one(9, "table.updated"),
+            one(11, "task_run.failed", previous={"state": "running"}),
         ],
     )
     assert answer.status_code == 422
@@ -207,9 +209,17 @@ async def test_a_late_history_that_no_run_can_have_is_refused_whole(plane: Plane
         "4.type",
         "5.payload.seq",
         "6.type",
+        "7.payload.previous",
     ]
     assert (await plane[1].get("/api/status")).json()["log"]["last"] == (await plane[0].log.head()).last
     assert (await plane[1].get("/api/events/count?type=task_run.running")).json()["count"] == 0
+
+
+async def test_a_list_of_too_many_changes_or_a_proposal_of_megabytes_is_refused_undecoded(plane: Plane) -> None:
+    many = await plane[1].post("/api/runs/states", json=[{}] * 1_001)
+    assert (many.status_code, many.json()["problems"][0]["message"]) == (422, "more than 1,000 changes")
+    large = {"state": "running", "expected": 0, "payload": {"text": "x" * 600_000}}
+    assert (await plane[1].post(f"/api/runs/{uuid7()}/states", json=large)).status_code == 413
 
 
 async def test_who_waits_for_a_change_is_answered_as_it_comes(plane: Plane) -> None:

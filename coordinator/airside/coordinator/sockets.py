@@ -46,6 +46,7 @@ class SocketProtocol(_base):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = _HeldPongs()
+        self.frames: list[bytes] = []
         self.read_paused: bool = False
 
     def handle_connect(self, event: Any) -> None:
@@ -53,6 +54,12 @@ class SocketProtocol(_base):  # type: ignore[misc]
         super().handle_connect(event)
         if not self.close_sent:
             self.scope["extensions"][EXTENSION] = {}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of a message that will never be whole: the connection is a circle, and nobody collects it soon."""
+        self.frames = []
+        self.conn.reader.discard()
+        super().connection_lost(exc)
 
     def handle_ping(self) -> None:
         """Queue a ping behind the messages before it; nothing more is read until it was taken."""

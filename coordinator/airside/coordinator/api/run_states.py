@@ -8,7 +8,8 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from airside.coordinator.api import bodies, documents, examples
+from airside.coordinator.api import bodies, documents, elements, examples
+from airside.coordinator.api.aside import aside
 from airside.coordinator.api.intake import Intake, take
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
@@ -53,8 +54,6 @@ async def post_changes(request: Request) -> Response:
     """
     plane, workspace = plane_of(request), principal_of(request).workspace
     found = await _body(request, list)
-    if len(found) > MAX_CHANGES:
-        raise invalid("invalid-changes", "Nothing is taken.", [Problem("", f"more than {MAX_CHANGES:,} changes")])
     intake = Intake(plane, workspace)
     problems: list[Problem] = []
     events: list[WireEvent] = []
@@ -129,7 +128,7 @@ def _proposal(plane: Any, workspace: str, run: str, body: Mapping[str, Any]) -> 
     problems = []
     if type(expected) is not int or not 0 <= expected < 2**53:
         problems.append(Problem("expected", "must be the number of the run's last change; 0 for a new run"))
-    if word not in set(State) - run_states.TASK_ONLY:
+    if not isinstance(word, str) or word not in set(State) - run_states.TASK_ONLY:
         states = ", ".join(sorted(set(State) - run_states.TASK_ONLY))
         problems.append(Problem("state", f"must be one of {states}"))
     payload = given.get("payload", {})
@@ -173,7 +172,7 @@ def _follows(event: WireEvent, last: dict[str, tuple[int, State]]) -> None:
             raise InvalidEvent([Problem("payload.seq", f"must be above {before}, the one before it in this list")])
         previous = earlier if seq == before + 1 else previous
     last[run] = seq, state
-    if previous is not None and previous not in set(State):
+    if previous is not None and (not isinstance(previous, str) or previous not in set(State)):
         raise InvalidEvent([Problem("payload.previous", "must be a state")])
     known = seq == 1 or previous is not None
     if known and not run_states.may_change(State(previous) if previous is not None else None, state):
@@ -185,9 +184,14 @@ async def _body(request: Request, kind: type) -> Any:
     if bodies.media_type(request)[0] != _JSON:
         bodies.unsupported(request, _JSON)
     bodies.check_charset(request, _JSON)
-    text = await bodies.join(bodies.pieces(request, plane.http))
+    most = 2 * plane.limits.max_event_bytes if kind is dict else None
+    text = await bodies.join(bodies.pieces(request, plane.http, most))
+    if kind is list and await aside(
+        len(text), elements.more_than, text, MAX_CHANGES
+    ):  # not decoded: that takes seconds
+        raise invalid("invalid-changes", "Nothing is taken.", [Problem("", f"more than {MAX_CHANGES:,} changes")])
     try:
-        found = bodies.decode_json(text)
+        found = await aside(len(text), bodies.decode_json, text)
     except bodies.NotJson as error:
         raise ApiProblem(400, "malformed-json", f"The body is not valid JSON: {error}.") from error
     if not isinstance(found, kind):
