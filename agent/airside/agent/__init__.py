@@ -1,1 +1,1 @@
-"""The outbound-only worker on the user's side. Not built yet; `agent/README.md` says what it will hold."""
+"""The outbound-only side: it watches what lives outside (`watching`) and carries runs out (`working`)."""

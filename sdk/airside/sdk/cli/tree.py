@@ -33,7 +33,10 @@ OWN: Final = {
     "dbt": "airside.sdk.cli.dbt:app",
 }
 #: Groups that have no commands but those of other components.
-ADDED_GROUPS: Final = {"views": "Look after what is folded from the log."}
+ADDED_GROUPS: Final = {
+    "agent": "Carry out runs on this machine.",
+    "views": "Look after what is folded from the log.",
+}
 #: What people need first comes first; the rest follows in alphabetical order.
 ORDER: Final = (
     "up",
@@ -42,6 +45,10 @@ ORDER: Final = (
     "events",
     "resources",
     "runs",
+    "deployments",
+    "queues",
+    "agents",
+    "agent",
     "automations",
     "limits",
     "query",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Set for the process that an agent starts: the run that it is to carry out, and how many changes it has had.
 RUN_ID, RUN_SEQ = "AIRSIDE_RUN_ID", "AIRSIDE_RUN_SEQ"
+#: The commit of the code, where the agent knows it.
+CODE_VERSION = "AIRSIDE_CODE_VERSION"
 
 
 def resumption(flow: "Flow[..., Any]") -> suspending.Resumption | None:
@@ -64,6 +66,7 @@ def new_run(
         labels=labels,
         details={
             "version": flow.options.version or flow.source_version(),
+            **({"code_version": code} if (code := os.environ.get(CODE_VERSION)) else {}),
             "parameter_names": list(values),
             "parameters_hash": _digest(values),
             "hostname": platform.node(),

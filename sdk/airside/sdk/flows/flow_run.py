@@ -285,7 +285,9 @@ class Life:
             return state
         text = task_run.LEFT.get(type(error))
         if self._terminated:
-            self._final(State(Kind.CRASHED, "terminated by SIGTERM", error=error))
+            cancelled = self.stop.asked  # then the signal is how it was made to stop
+            text = self.stop.reason if cancelled else "terminated by SIGTERM"
+            self._final(State(Kind.CANCELLED if cancelled else Kind.CRASHED, text, error=error))
         elif text is not None:
             self._final(State(Kind.CANCELLED, text, error=error))
         else:

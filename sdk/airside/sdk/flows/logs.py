@@ -3,6 +3,7 @@
 AIRSIDE_LOG_LEVEL     from which level on (default INFO)
 AIRSIDE_LOG_LOGGERS   names of loggers whose lines go with the run in which they are written; `root` for all
 AIRSIDE_LOG_SHIP      `false` keeps all lines on this machine
+AIRSIDE_LOG_CONSOLE   `false` writes none to stderr; an agent says so, which sends what its runs print by itself
 """
 
 import logging
@@ -67,12 +68,18 @@ def forward(handler: logging.Handler) -> None:
         logging.getLogger().addHandler(handler)
 
 
-_SETTINGS: Final = ("AIRSIDE_LOG_LEVEL", "AIRSIDE_LOG_LOGGERS", "AIRSIDE_LOG_SHIP", "AIRSIDE_URL")
+_SETTINGS: Final = (
+    "AIRSIDE_LOG_LEVEL",
+    "AIRSIDE_LOG_LOGGERS",
+    "AIRSIDE_LOG_SHIP",
+    "AIRSIDE_URL",
+    "AIRSIDE_LOG_CONSOLE",
+)
 _set: dict[str, Any] = {}
 _lock = threading.Lock()
 
 
-def _attach(level: str | None, loggers: str | None, ship: str | None, _url: str | None) -> None:
+def _attach(level: str | None, loggers: str | None, ship: str | None, _url: str | None, console: str | None) -> None:
     number = _level(level)
     ours = logging.getLogger(RUNS)
     if ours.level == logging.NOTSET or ours.level == _set.get("level"):
@@ -80,8 +87,8 @@ def _attach(level: str | None, loggers: str | None, ship: str | None, _url: str 
         _set["level"] = number
     for logger, handler in _set.get("handlers", ()):
         logger.removeHandler(handler)
-    made: list[tuple[logging.Logger, logging.Handler]] = [(ours, _Console())]
-    if (ship or "").strip().lower() not in ("false", "0", "no", "off"):
+    made: list[tuple[logging.Logger, logging.Handler]] = [(ours, _Console())] if _is_on(console) else []
+    if _is_on(ship):
         captured = [logging.getLogger(None if name == "root" else name) for name in _names(loggers)]
         if logging.getLogger() in captured:
             captured = [logging.getLogger()]  # what it hears includes the others, and ours
@@ -136,6 +143,10 @@ def _present() -> dict[str, str | None]:
         "task_run_id": task.run.id if task else None,
         "task_run_name": task.run.name if task else None,
     }
+
+
+def _is_on(text: str | None) -> bool:
+    return (text or "").strip().lower() not in ("false", "0", "no", "off")
 
 
 def _level(text: str | None) -> int:

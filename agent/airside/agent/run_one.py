@@ -1,0 +1,61 @@
+"""`python -m airside.agent.run_one FILE.py:FLOW`: the process that carries out one run for an agent.
+
+Exits 0 when the run ended and its end was told, however it ended; else as the code did.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from airside.sdk.flows import starting
+
+_LIFELINE: Final = "AIRSIDE_AGENT_LIFELINE"
+#: When the agent is gone its lease ends: by then this process must be gone too, or the run could be carried out twice.
+_GRACE_SECONDS: Final = 10.0
+
+
+def main() -> int:
+    """Carry out the run that the environment names."""
+    _end_with_the_agent()
+    flow = starting.load(sys.argv[1])
+    values = flow.parameters.bind((), _parameters())
+    made: Any = flow(**values, return_state=True)
+    if flow.is_async:
+        made = asyncio.run(made)
+    return 0
+
+
+def _parameters() -> dict[str, Any]:
+    file = os.environ.pop("AIRSIDE_RUN_PARAMETERS", "")
+    found = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    if not isinstance(found, dict):
+        raise TypeError("the parameters must be a JSON object")
+    return found
+
+
+def _end_with_the_agent() -> None:
+    """End when the agent does, however it ends: its side of the pipe closes with it."""
+    text = os.environ.pop(_LIFELINE, "")
+    if text.isdigit():
+        os.set_inheritable(int(text), False)
+        threading.Thread(target=_watch, args=(int(text),), name="airside-lifeline", daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    try:
+        os.read(lifeline, 1)
+    except OSError:
+        return
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_SECONDS)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

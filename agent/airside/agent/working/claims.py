@@ -1,0 +1,56 @@
+"""What the plane hands out: a run to carry out, and the token that says who holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airside.agent.working.exceptions import CannotPrepare
+
+_DEFAULT_LEASE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One run that this agent holds. `seq` is the number of the run's last change: its process goes on behind it."""
+
+    token: str
+    run: str
+    seq: int
+    name: str
+    deployment: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    lease_seconds: float = _DEFAULT_LEASE_SECONDS
+    infrastructure: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def entrypoint(self) -> str:
+        """Where the flow is, as FILE.py:FLOW. Raises CannotPrepare."""
+        found = self.deployment.get("entrypoint")
+        if not isinstance(found, str) or ":" not in found:
+            raise CannotPrepare(f"the deployment's entrypoint must be FILE.py:FLOW, not {found!r}")
+        return found
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """Give the deployment's `storage` or `infrastructure`, which the run may override."""
+        found = self.deployment.get(name)
+        chosen = dict(found) if isinstance(found, Mapping) else {}
+        return chosen | dict(self.infrastructure) if name == "infrastructure" else chosen
+
+
+def read(found: Mapping[str, Any]) -> Claim:
+    """Read a claim as the plane writes it. Raises KeyError and TypeError for what is none."""
+    lease = found.get("lease_seconds")
+    return Claim(
+        token=str(found["claim"]),
+        run=str(found["run"]).rpartition("/")[2],
+        seq=int(found["seq"]),
+        name=str(found.get("name") or found["run"]),
+        deployment=_object(found.get("deployment")),
+        parameters=_object(found.get("parameters")),
+        lease_seconds=float(lease) if isinstance(lease, int | float) and lease > 0 else _DEFAULT_LEASE_SECONDS,
+        infrastructure=_object(found.get("infrastructure")),
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

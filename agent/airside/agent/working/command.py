@@ -1,0 +1,145 @@
+"""`airside agent start`: carry out the runs of queues on this machine."""
+
+import asyncio
+import os
+import platform
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from airside.sdk.cli import options, output, tree
+from airside.sdk.cli.failures import FAILED, Failure
+
+if TYPE_CHECKING:
+    from airside.agent.working.worker import Plan, Worker
+    from airside.sdk.settings import ClientSettings
+
+_MAX_LIMIT: Final = 1_000
+
+
+def start(
+    queues: Annotated[list[str], typer.Option("--queue", "-q", help="Take its runs. Repeat it for several.")],
+    *,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=_MAX_LIMIT, help="At most so many runs at once.")
+    ] = 4,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="KEY=VALUE, shown with the agent. Repeat it.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="What to call the agent. Default: this machine's name.")] = "",
+    once: Annotated[bool, typer.Option("--once", help="Carry out one run, and end.")] = False,
+    drain: Annotated[bool, typer.Option("--drain", help="Carry out what waits, and end.")] = False,
+) -> None:
+    """Carry out the runs of queues on this machine, until Ctrl-C.
+
+    Needs AIRSIDE_URL, and AIRSIDE_TOKEN with the role `agent`. Opens no port. The first Ctrl-C waits for what runs, a
+    second one ends it.
+    """
+    from airside.sdk import settings
+
+    if once and drain:
+        raise Failure("give --once or --drain, not both")
+    loaded = settings.load()
+    about = {
+        "name": name or platform.node(),
+        "labels": dict(options.pairs("--label", labels, "KEY=VALUE")),
+        "limit": limit,
+    }
+    plan = plan_of(loaded, tuple(dict.fromkeys(queues)), about, once=once, drain=drain)
+    worker = asyncio.run(work(plan, loaded, output.note, handle_signals=True))
+    counts = worker.counts
+    output.note(
+        f"{output.count(sum(counts.values()), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items())
+    )
+    if once and not counts["done"]:
+        raise Failure("the run did not end well" if sum(counts.values()) else "no run was carried out", code=FAILED)
+
+
+start.epilog = tree.examples(  # type: ignore[attr-defined]
+    "airside agent start -q default",
+    "airside agent start -q warehouse -q default --limit 8 --label team=finance",
+    "airside agent start -q default --drain",
+)
+
+
+def plan_of(
+    loaded: "ClientSettings",
+    queues: tuple[str, ...],
+    about: Mapping[str, Any],
+    *,
+    once: bool = False,
+    drain: bool = False,
+) -> "Plan":
+    """Make the plan of an agent on this machine."""
+    from importlib.metadata import version
+
+    from airside.agent.working import storage
+    from airside.agent.working.worker import Plan
+
+    token = loaded.token.get_secret_value() if loaded.token is not None else None
+    variables = {"AIRSIDE_URL": loaded.url, "AIRSIDE_HOME": str(loaded.home)}
+    described = {
+        "version": version("airside"),
+        "capabilities": {"storage": list(storage.KINDS), "infrastructure": ["process"]},
+        "queues": list(queues),
+        "host": platform.node(),
+        **about,
+    }
+    return Plan(
+        about=described,
+        queues=queues,
+        limit=int(about["limit"]),
+        runs=_folder_of_runs(loaded.home),
+        once=once,
+        drain=drain,
+        variables=variables | ({"AIRSIDE_TOKEN": token} if token else {}),
+        secret=token,
+    )
+
+
+async def work(
+    plan: "Plan", loaded: "ClientSettings", say: Callable[[str], object], *, handle_signals: bool = False
+) -> "Worker":
+    """Run one agent to its end, in order; gives it with its counts."""
+    from airside.agent.working.plane import Plane
+    from airside.agent.working.worker import Worker
+    from airside.sdk.flows.log_outbox import LogOutbox
+
+    plane, outbox = Plane(loaded.url, plan.secret), LogOutbox(loaded.url, plan.secret)
+    worker = Worker(plan, plane, outbox, lambda text: say(output.plain(text)))
+    if handle_signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    try:
+        await worker.run()
+    finally:
+        await asyncio.to_thread(outbox.flush)
+        await plane.close()
+        shutil.rmtree(plan.runs, ignore_errors=True)
+    return worker
+
+
+def _folder_of_runs(home: Path) -> Path:
+    """Give this process a folder for its runs, and remove those of processes that are gone."""
+    above = home / "agent" / "runs"
+    above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in above.iterdir():
+        if left.name.isdigit() and not _lives(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
+    own = above / str(os.getpid())
+    own.mkdir(exist_ok=True, mode=0o700)
+    return own
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,34 @@
+"""What a run's process prints: the last lines are kept for whoever asks why it died, all go to the run's log."""
+
+import logging
+from collections import deque
+from typing import Final
+
+from airside.sdk.flows.log_outbox import LogOutbox
+
+_TAIL_LINES: Final = 50
+_TAIL_CHARS: Final = 1_000
+
+
+class Output:
+    """The output of one run. The agent's own token never gets into it."""
+
+    def __init__(self, run: str, outbox: LogOutbox | None, secret: str | None) -> None:
+        self._run = run
+        self._outbox = outbox
+        self._secret = secret
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines, oldest first."""
+        return list(self._tail)
+
+    def take(self, stream: str, line: str) -> None:
+        """Take one line of `stdout` or `stderr`."""
+        if self._secret:
+            line = line.replace(self._secret, "***")
+        self._tail.append(line[:_TAIL_CHARS])
+        if self._outbox is not None and line:
+            said = {"name": stream, "msg": "%s", "args": (line,), "levelno": logging.INFO, "levelname": "INFO"}
+            self._outbox.put(self._run, None, logging.makeLogRecord(said))

@@ -1,0 +1,44 @@
+"""Where a run's code comes from: `path` (it is here), `folder` (a copy of one that is here), `git`.
+
+A storage is a coroutine that brings the code, and gives the folder it is in and its version. One entry in KINDS makes
+it known to the plane.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from airside.agent.working.exceptions import CannotPrepare
+from airside.agent.working.storage import folder, git
+from airside.agent.working.storage.code import Code
+
+__all__ = ["KINDS", "Code", "fetch"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    fetch: Callable[[Mapping[str, Any], Path], Awaitable[Code]]
+    settings: frozenset[str]
+
+
+KINDS: Final[Mapping[str, _Kind]] = {
+    "path": _Kind(folder.stay, frozenset({"path", "folder"})),
+    "folder": _Kind(folder.copy, frozenset({"path", "folder"})),
+    "git": _Kind(git.fetch, frozenset({"url", "ref", "folder", "credentials"})),
+}
+
+
+async def fetch(settings: Mapping[str, Any], into: Path) -> Code:
+    """Bring the code a deployment's `storage` names into a folder of the run's own. Raises CannotPrepare."""
+    name = settings.get("kind", "path")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise CannotPrepare(f"this agent has no storage {name!r}; it has {', '.join(KINDS)}")
+    given = {key: value for key, value in settings.items() if key != "kind" and value is not None}
+    if unknown := sorted(set(given) - kind.settings):
+        raise CannotPrepare(f"storage {name} has no setting {unknown[0]!r}; it has {', '.join(sorted(kind.settings))}")
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise CannotPrepare(f"storage {name}: {key} must be text")
+    return await kind.fetch(given, into)

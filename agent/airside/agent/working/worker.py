@@ -1,0 +1,252 @@
+"""The agent: claims runs while it has room, carries them out, keeps its claims, and tells what became of each.
+
+When the plane is away, what runs goes on; what is to be told is told when it is back.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from airside.agent.working import claims
+from airside.agent.working.exceptions import NotHeld, PlaneAway, PlaneRefuses, UnknownAgent
+from airside.agent.working.execution import NOTICE_SECONDS, Execution
+from airside.agent.working.output import Output
+from airside.agent.working.plane import CLAIM_WAIT_SECONDS, Plane
+from airside.sdk.flows.log_outbox import LogOutbox
+
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_MAX_PAUSE_SECONDS: Final = 15.0
+#: So often a lease is renewed while it lasts.
+_RENEWALS: Final = 3
+_LAST_ANSWER_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an agent does. `once`: one run. `drain`: all that waits now. `variables`: how a run finds the plane."""
+
+    about: Mapping[str, Any]
+    queues: tuple[str, ...]
+    limit: int
+    runs: Path
+    once: bool = False
+    drain: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class _Held:
+    execution: Execution
+    work: "asyncio.Task[None]"
+
+
+class Worker:
+    """One agent. `say` is told, in words for people, what it does."""
+
+    def __init__(self, plan: Plan, plane: Plane, outbox: LogOutbox | None, say: Callable[[str], object]) -> None:
+        self._plan = plan
+        self._plane = plane
+        self._outbox = outbox
+        self._say = say
+        self._id = ""
+        self._every = 15.0
+        self._held: dict[str, _Held] = {}
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._trouble = ""
+        #: How many runs ended here, by outcome.
+        self.counts = {"done": 0, "crashed": 0, "returned": 0, "lost": 0}
+
+    def stop(self) -> None:
+        """Claim no more, and end when what runs has ended; asked again, end what runs."""
+        if self._stopping.is_set():
+            self._say("ending what runs")
+            for held in self._held.values():
+                held.execution.end("the agent was stopped")
+            return
+        self._stopping.set()
+        self._changed.set()
+        if self._held:
+            self._say(f"claiming no more; waiting for {len(self._held)} to end. Ctrl-C again ends them")
+
+    async def run(self) -> None:
+        """Work until stopped, or done. Raises PlaneRefuses when the plane does not take this agent."""
+        await self._register()
+        beside = [asyncio.ensure_future(each()) for each in (self._renewing, self._beating)]
+        claiming = asyncio.ensure_future(self._claiming())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            if self._id:
+                await asyncio.wait((claiming, stopping), return_when=asyncio.FIRST_COMPLETED)
+            # What the plane hands out just now comes back to it; after that its lease would have to end.
+            await asyncio.wait((claiming,), timeout=_LAST_ANSWER_SECONDS)
+            claiming.cancel()
+            while self._held:
+                await asyncio.wait([held.work for held in self._held.values()])
+            if claiming.done() and not claiming.cancelled():
+                claiming.result()
+        finally:
+            for task in (*beside, claiming, stopping):
+                task.cancel()
+            await asyncio.gather(*beside, claiming, stopping, return_exceptions=True)
+        with contextlib.suppress(PlaneAway, PlaneRefuses):
+            if self._id:
+                await self._plane.stop(self._id)
+
+    async def _register(self) -> None:
+        async def ask() -> None:
+            self._id, self._every = await self._plane.register(self._plan.about)
+
+        registering = asyncio.ensure_future(self._patiently(ask))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait((registering, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not registering.done():
+            registering.cancel()
+            return
+        registering.result()
+        self._say(f"agent {self._id} takes runs of {', '.join(self._plan.queues)}")
+
+    async def _claiming(self) -> None:
+        """Claim as long as there is room; end when the plan is done."""
+        while True:
+            self._changed.clear()
+            free = (1 if self._plan.once else self._plan.limit) - len(self._held)
+            if free <= 0:
+                await self._changed.wait()
+                continue
+            found = await self._claim(free, 0.0 if self._plan.drain else CLAIM_WAIT_SECONDS)
+            for one in found:
+                self._take(one)
+            if self._stopping.is_set():
+                return
+            if found and self._plan.once:
+                return
+            if self._plan.drain and not found:
+                if not self._held:
+                    return
+                await self._changed.wait()
+
+    async def _claim(self, free: int, wait: float) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+
+        async def ask() -> None:
+            found.extend(await self._plane.claim(self._id, self._plan.queues, free, wait))
+
+        await self._patiently(ask)
+        return found
+
+    def _take(self, found: Mapping[str, Any]) -> None:
+        try:
+            claim = claims.read(found)
+        except (KeyError, TypeError, ValueError) as error:
+            self._say(f"a claim of the plane cannot be read: {error!r}; its lease ends by itself")
+            return
+        output = Output(claim.run, self._outbox, self._plan.secret)
+        execution = Execution(claim, self._plan.runs, self._plan.variables, output)
+        if self._stopping.is_set():
+            execution.give_back()
+        else:
+            self._say(f"{claim.name} ({claim.run}) begins")
+        self._held[claim.token] = _Held(execution, asyncio.ensure_future(self._work(execution)))
+
+    async def _work(self, execution: Execution) -> None:
+        """Carry one run out, and tell the plane until it knows."""
+        claim = execution.claim
+        try:
+            told = await execution.run()
+            self._say(
+                f"{claim.name} ({claim.run}) {told['outcome']}" + (f": {told['message']}" if told["message"] else "")
+            )
+            if claim.token not in self._held:
+                self.counts["lost"] += 1
+                return
+            await self._patiently(lambda: self._plane.finish(told))
+            self.counts[told["outcome"]] += 1
+        except NotHeld as error:
+            self.counts["lost"] += 1
+            self._say(f"{claim.name} ({claim.run}): the plane has given it up: {error}")
+        except Exception as error:  # noqa: BLE001 - one run must not end the agent; its lease ends by itself
+            self.counts["lost"] += 1
+            self._say(f"{claim.name} ({claim.run}): {type(error).__name__}: {error}")
+        finally:
+            self._held.pop(claim.token, None)
+            self._changed.set()
+
+    async def _renewing(self) -> None:
+        """Keep the claims of what runs."""
+        while True:
+            leases = [held.execution.claim.lease_seconds for held in self._held.values()]
+            await asyncio.sleep(min(leases, default=3.0) / _RENEWALS)
+            if not self._held:
+                continue
+            try:
+                lost, cancel = await self._plane.renew(list(self._held))
+            except PlaneAway as error:
+                self._told(str(error))
+                continue
+            except PlaneRefuses as error:
+                self._told(str(error))
+                continue
+            self._told("")
+            for token in lost & set(self._held):
+                self._lose(self._held.pop(token).execution)
+            for token in cancel & set(self._held):
+                self._cancel(self._held[token].execution)
+
+    async def _beating(self) -> None:
+        """Say that the agent lives; learn what is to be cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            running = [held.execution.claim.run for held in self._held.values()]
+            try:
+                cancel = await self._plane.heartbeat(self._id, running)
+            except UnknownAgent:
+                with contextlib.suppress(PlaneAway, PlaneRefuses):
+                    self._id, self._every = await self._plane.register(self._plan.about)
+                continue
+            except (PlaneAway, PlaneRefuses) as error:
+                self._told(str(error))
+                continue
+            self._told("")
+            for held in self._held.values():
+                if held.execution.claim.run in cancel:
+                    self._cancel(held.execution)
+
+    def _lose(self, execution: Execution) -> None:
+        claim = execution.claim
+        self._say(f"{claim.name} ({claim.run}) is not this agent's any more: its process ends")
+        execution.end("its lease was lost")
+
+    def _cancel(self, execution: Execution) -> None:
+        """End a run that somebody cancelled: its own process knows too, and may end by itself in good order."""
+        execution.end("the run was cancelled", notice=NOTICE_SECONDS)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[None]]) -> None:
+        """Ask until the plane answers, with longer and longer pauses. Raises PlaneRefuses."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await ask()
+            except UnknownAgent:
+                with contextlib.suppress(PlaneAway):
+                    self._id, self._every = await self._plane.register(self._plan.about)
+            except PlaneAway as error:
+                self._told(str(error))
+            else:
+                self._told("")
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+
+    def _told(self, trouble: str) -> None:
+        """Say what is wrong once, and when it is over."""
+        if trouble and not self._trouble:
+            self._say(f"{trouble}; what runs goes on, and is told later")
+        elif self._trouble and not trouble:
+            self._say("the plane answers again")
+        self._trouble = trouble
