@@ -13,6 +13,9 @@ from airside.coordinator.actions import ActionRunner
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.broker_watch import BrokerWatch
+from airside.coordinator.deployments import BookReader, DeploymentStore
+from airside.coordinator.deployments.desk import DeploymentDesk
+from airside.coordinator.deployments.starting import Starter
 from airside.coordinator.doors import NatsDoor
 from airside.coordinator.engine import EngineRunner
 from airside.coordinator.engine.queries import TIMEOUT_SECONDS, Answer, QueryAsker, Question, questions_of
@@ -30,9 +33,11 @@ from airside.coordinator.parts import Parts
 from airside.coordinator.projector import Projector
 from airside.coordinator.rebuilding import Rebuilder
 from airside.coordinator.runs import Commands, Desk, Proposals, RunWatch
+from airside.coordinator.scheduling import Scheduler
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.token_store import TokenStore
 from airside.coordinator.views import reads
+from airside.coordinator.work.stream import WorkStream
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
@@ -115,6 +120,7 @@ class Coordinator:
         proposals = Proposals(self.log, self.settings.names)
         watch = RunWatch(self.log, self.feed, proposals, self._beating, lambda: bool(self.not_ready()))
         self.runs = Desk(self.log, proposals, Commands(self.log, proposals), watch)
+        await self._prepare_deployments(proposals)
         await self._start_actions(url)
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
@@ -122,6 +128,8 @@ class Coordinator:
         self._run_part("engine", self.engine.run, lambda: self.engine.position, self._stop_engine)
         self._run_part("queries", QueryAsker(self.log, self._questions, self._ask).run)
         self._run_part("runs", watch.run, lambda: watch.seen)
+        self._run_part("deployments", self._deployments_read.run, lambda: self._deployments_read.book.position)
+        self._run_part("scheduler", self._schedule, lambda: self.scheduler.looks)
         self._run_part("broker", self.broker_watch.run, lambda: self.broker_watch.looks)
 
     async def stop(self) -> None:
@@ -247,6 +255,28 @@ class Coordinator:
         await self._server.start_again()
         self.addresses["nats"] = f"nats://{self._server.address}"
         return self._server.url
+
+    async def _prepare_deployments(self, proposals: Proposals) -> None:
+        """Make what schedules runs and hands them out."""
+        work = WorkStream(self.log.nc, replicas=self.settings.replicas)
+        await work.ensure()
+        self._deployments_read = BookReader(self.log, self._deployments_changed)
+        store = DeploymentStore(self.log, self._deployments_read.settled)
+        book = self._deployments_read.book
+        self.deployments = DeploymentDesk(book, store, Starter(store, proposals, work), work)
+        self.scheduler = Scheduler(self.log, book, proposals, work, self._waiting_runs)
+
+    async def _deployments_changed(self) -> None:
+        await self.scheduler.wake()
+
+    async def _schedule(self) -> None:
+        await self._deployments_read.caught_up.wait()
+        await self.scheduler.run()
+
+    async def _waiting_runs(self) -> Iterable[tuple[str, str]]:
+        """List the runs that wait, once the views are where the log ends."""
+        await self.projector.caught_up.wait()
+        return await self.run_read(reads.waiting_runs)
 
     async def _start_actions(self, url: str) -> None:
         self.broker = NatsBroker(url.split(","), logger=None, name="airside-actions", max_reconnect_attempts=-1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from airside.coordinator.api.settings import HttpSettings
+from airside.coordinator.deployments.desk import DeploymentDesk
 from airside.coordinator.feed import Feed
 from airside.coordinator.hooks.book import Hooks
 from airside.coordinator.limits import Limits as SharedLimits
@@ -149,6 +150,8 @@ class Plane(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def runs(self) -> Desk: ...
+    @property
+    def deployments(self) -> DeploymentDesk: ...
     @property
     def shared_limits(self) -> SharedLimits: ...
     @property

@@ -19,6 +19,7 @@ from airside.coordinator.views.reads.filters import EventFilter
 from airside.coordinator.views.reads.pages import Page
 from airside.coordinator.views.reads.resources import get_resource, list_resources
 from airside.coordinator.views.reads.runs import beating_runs, get_run, list_runs
+from airside.coordinator.views.reads.waiting import waiting_runs
 
 __all__ = [
     "EventFilter",
@@ -41,4 +42,5 @@ __all__ = [
     "list_firings",
     "list_resources",
     "list_runs",
+    "waiting_runs",
 ]

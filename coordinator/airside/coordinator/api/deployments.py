@@ -1,0 +1,213 @@
+"""Deployments: applying documents, looking at them, pausing them, starting runs."""
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import yaml
+from fastapi import Body, Request
+from fastapi.responses import Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from airside.coordinator.api import documents, examples
+from airside.coordinator.api.automations import read_text
+from airside.coordinator.api.paging import answer
+from airside.coordinator.api.problems import ApiProblem, invalid, not_found
+from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.deployments.book import Held
+from airside.coordinator.deployments.starting import Asked, ParametersRefused
+from airside.coordinator.deployments.store import NoSuchDeployment
+from airside.events import deployments
+from airside.events.deployments import Deployment, InvalidDeployment
+from airside.events.exceptions import Problem
+from airside.events.wire import WireRelated, to_micros
+
+routes = router("deployments")
+
+_MOST: Final = 1_000
+_EXAMPLE: Final = {
+    "name": "nightly/prod",
+    "revision": 1,
+    "enabled": True,
+    "position": 42,
+    "document": {
+        "name": "prod",
+        "flow": "nightly",
+        "entrypoint": "flows/nightly.py:nightly",
+        "schedules": [{"name": "early", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"}],
+    },
+}
+_CHANGED: Final = {"items": [{"name": "nightly/prod", "revision": 1, "change": "created"}], "next": None}
+_STARTED: Final = {**examples.ACCEPTED_CHANGE, "id": "run://airside/0198f7ab-93b4-7d6c-8a58-3c1f1f1f1f1f"}
+
+
+class Start(BaseModel):
+    """A run that is asked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"parameters": {"day": "2026-11-22"}}]})
+
+    parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
+    infrastructure: dict[str, JsonValue] = Field({}, description="settings in place of the deployment's")
+    idempotency_key: str = Field("", max_length=200, description="asking again with it gives the same run")
+    scheduled_for: AwareDatetime | None = Field(None, description="when it is to start; now when left out")
+    parent: str = Field("", max_length=1_000, description="id of the run that asks for it")
+
+
+StartBody = Annotated[Start | None, Body()]
+
+
+@routes.get("/api/deployments", summary="List deployments", responses=documents.answers(good=examples.page(_EXAMPLE)))
+async def list_deployments(request: Request) -> Response:
+    """Give all deployments by name."""
+    found = plane_of(request).deployments.book.of(principal_of(request).workspace)
+    return answer({"items": [held.to_dict() for held in found], "next": None})
+
+
+@routes.post(
+    "/api/deployments",
+    summary="Apply deployments",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"example": _EXAMPLE["document"]},
+                "application/yaml": {"example": "name: prod\nflow: nightly\nentrypoint: flows/nightly.py:nightly\n"},
+            },
+        }
+    },
+    responses=documents.answers(400, 409, 413, 415, 422, 503, 507, good=_CHANGED),
+)
+async def apply_deployments(request: Request) -> Response:
+    """Create or update: one document, a list of them, or `{"deployments": [...]}`.
+
+    A document that does not say `enabled` leaves a paused deployment paused. Mistakes are answered all at once, and
+    nothing is applied then.
+    """
+    plane, principal = plane_of(request), principal_of(request)
+    found = _parse(await read_text(request, plane))
+    return answer(
+        {"items": await plane.deployments.store.apply(principal.workspace, found, principal.name), "next": None}
+    )
+
+
+@routes.get(
+    "/api/deployments/{flow}/{name}",
+    summary="Show a deployment",
+    responses=documents.answers(404, good=_EXAMPLE),
+)
+async def show_deployment(request: Request, flow: str, name: str) -> Response:
+    """Give one deployment."""
+    return answer(_held(request, flow, name).to_dict())
+
+
+@routes.delete(
+    "/api/deployments/{flow}/{name}",
+    status_code=204,
+    summary="Delete a deployment",
+    responses=documents.answers(404, 409, 503, 507),
+)
+async def delete_deployment(request: Request, flow: str, name: str) -> Response:
+    """Delete it and cancel the runs that its schedules made ahead; its other runs stay."""
+    principal = principal_of(request)
+    store = plane_of(request).deployments.store
+    await _or_404(store.delete(principal.workspace, f"{flow}/{name}", principal.name))
+    return Response(status_code=204)
+
+
+@routes.post(
+    "/api/deployments/{flow}/{name}/pause",
+    summary="Pause a deployment",
+    responses=documents.answers(404, 409, 503, 507, good={"name": "nightly/prod", "revision": 2, "enabled": False}),
+)
+async def pause_deployment(request: Request, flow: str, name: str) -> Response:
+    """Schedule no more runs, and cancel those that its schedules made ahead. Runs by hand go on."""
+    principal = principal_of(request)
+    store = plane_of(request).deployments.store
+    return answer(await _or_404(store.pause(principal.workspace, f"{flow}/{name}", principal.name)))
+
+
+@routes.post(
+    "/api/deployments/{flow}/{name}/resume",
+    summary="Resume a deployment",
+    responses=documents.answers(404, 409, 503, 507, good={"name": "nightly/prod", "revision": 3, "enabled": True}),
+)
+async def resume_deployment(request: Request, flow: str, name: str) -> Response:
+    """Schedule runs again from now on; what the pause left out is not made up for."""
+    principal = principal_of(request)
+    store = plane_of(request).deployments.store
+    return answer(await _or_404(store.resume(principal.workspace, f"{flow}/{name}", principal.name)))
+
+
+@routes.post(
+    "/api/deployments/{flow}/{name}/run",
+    status_code=201,
+    summary="Start a run",
+    responses=documents.answers(404, 409, 422, 503, 507, good=_STARTED, status=201),
+)
+async def run_deployment(request: Request, flow: str, name: str, wanted: StartBody = None) -> Response:
+    """Schedule a run, now or at a time. Parameters are checked by the flow's schema first."""
+    asked, principal = wanted or Start(), principal_of(request)
+    related = (WireRelated(asked.parent, "parent", "flow_run"),) if asked.parent else ()
+    run, done = await _or_404(
+        plane_of(request).deployments.starter.start(
+            principal.workspace,
+            f"{flow}/{name}",
+            Asked(
+                parameters=asked.parameters,
+                infrastructure=asked.infrastructure,
+                key=asked.idempotency_key,
+                due=to_micros(asked.scheduled_for.astimezone(UTC)) if asked.scheduled_for else None,
+                by=principal.name,
+                related=related,
+            ),
+        )
+    )
+    return answer({"id": run, "position": done.position, "state": str(done.state), "seq": done.seq}, 201)
+
+
+def _parse(text: str) -> list[tuple[Deployment, bool]]:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ApiProblem(400, "malformed-yaml", f"The body is not valid YAML: {str(error)[:300]}.") from error
+    if isinstance(data, dict) and set(data) == {"deployments"}:
+        data = data["deployments"]
+    given = data if isinstance(data, list) else [data]
+    if len(given) > _MOST:
+        raise ApiProblem(422, "too-many", f"At most {_MOST} deployments are applied at once.")
+    found, problems = [], []
+    for place, document in enumerate(given):
+        try:
+            found.append((deployments.parse(_plain(document)), isinstance(document, dict) and "enabled" in document))
+        except InvalidDeployment as error:
+            prefix = f"{place}." if isinstance(data, list) else ""
+            problems += [Problem(f"{prefix}{one.field}".rstrip("."), one.message) for one in error.problems]
+    if problems:
+        raise invalid("invalid-deployment", "The deployment is refused; nothing is applied.", problems)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Write dates, which YAML knows and JSON does not, as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value.isoformat() if isinstance(value, datetime) or hasattr(value, "isoformat") else value
+
+
+def _held(request: Request, flow: str, name: str) -> Held:
+    workspace = principal_of(request).workspace
+    held = plane_of(request).deployments.book.deployments.get((workspace, f"{flow}/{name}"))
+    if held is None:
+        raise not_found(f"There is no deployment `{flow[:100]}/{name[:100]}`.")
+    return held
+
+
+async def _or_404(change: Awaitable[Any]) -> Any:
+    try:
+        return await change
+    except NoSuchDeployment as error:
+        raise not_found(f"T{str(error)[1:]}.") from error
+    except ParametersRefused as error:
+        raise invalid("parameters-refused", "The parameters are refused; no run is made.", error.problems) from error

@@ -1,0 +1,177 @@
+"""Writing deployments and queues to the log: each change is one event, conditional on the one before it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from airside.coordinator.deployments import book
+from airside.events import deployments, subjects
+from airside.events.deployments import Deployment
+from airside.events.exceptions import AirsideError, Conflict
+from airside.events.log import Log, Poison, outgoing_control
+from airside.events.model import uuid7
+from airside.events.wire import Record, WireEvent, WireResource
+
+_SOURCE: Final = "api://deployments"
+_MAX_TRIES: Final = 8
+
+
+class NoSuchDeployment(AirsideError):
+    """There is no deployment of this name."""
+
+
+class DeploymentStore:
+    """Changes deployments and queues. `settled` is awaited with the position of each change."""
+
+    def __init__(self, log: Log, settled: Callable[[int], Awaitable[None]]) -> None:
+        self._log = log
+        self._settled = settled
+
+    async def apply(self, workspace: str, found: Sequence[tuple[Deployment, bool]], by: str) -> list[dict[str, Any]]:
+        """Create what is new, revise what differs, leave what is the same; say which was which.
+
+        Each comes with whether its document says itself if it is enabled; one that does not stays as it is. Raises
+        Conflict, LogError.
+        """
+        changes = []
+        for document, says_enabled in found:
+            changes.append(await self._apply(workspace, document, says_enabled, by))
+        return changes
+
+    async def pause(self, workspace: str, name: str, by: str, causes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Schedule no more runs, and cancel those that are scheduled ahead. Raises NoSuchDeployment."""
+        return await self._switch(workspace, name, by, causes, enabled=False)
+
+    async def resume(self, workspace: str, name: str, by: str, causes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Schedule runs again from now on. Raises NoSuchDeployment."""
+        return await self._switch(workspace, name, by, causes, enabled=True)
+
+    async def delete(self, workspace: str, name: str, by: str) -> None:
+        """Delete it; its runs stay. Raises NoSuchDeployment."""
+        resource = deployments.resource_id(name)
+
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+            if before is None:
+                raise NoSuchDeployment(f"there is no deployment `{name}`")
+            return book.DELETED, {"name": name, "revision": before["revision"] + 1, "by": by}
+
+        await self._change(workspace, resource, "deployment", name, decide)
+
+    async def read(self, workspace: str, name: str) -> book.Held | None:
+        """Give a deployment as the log has it at this moment; None when there is none. Raises LogError."""
+        last = await self._log.last(subjects.controls_of(workspace, deployments.resource_id(name)))
+        if last is None or isinstance(last, Poison):
+            return None
+        found = book.Book()
+        found.fold(last)
+        return found.deployments.get((workspace, name))
+
+    async def set_queue(
+        self, workspace: str, name: str, by: str, causes: tuple[str, ...] = (), **wanted: Any
+    ) -> dict[str, Any]:
+        """Make a queue, pause or resume it (`paused`), or set its `limit` (None: none)."""
+
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+            old = dict(before or {"name": name, "paused": False, "limit": None, "revision": 0})
+            new = {**old, **wanted}
+            if before is not None and all(old.get(key) == new.get(key) for key in ("paused", "limit")):
+                return None
+            if "paused" in wanted:
+                verb = "paused" if wanted["paused"] else "resumed"
+            else:
+                verb = "limited" if "limit" in wanted else "created"
+            return f"queue.{verb}", {**new, "revision": old["revision"] + 1, "by": by}
+
+        payload, _ = await self._change(workspace, f"queue://{name}", "queue", name, decide, causes=causes)
+        return payload
+
+    async def _apply(self, workspace: str, document: Deployment, says_enabled: bool, by: str) -> dict[str, Any]:
+        name = document.full_name
+
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+            wanted = document
+            if before is not None and not says_enabled:
+                enabled = bool(before["document"].get("enabled", True))
+                wanted = document.model_copy(update={"enabled": enabled})
+            written = wanted.to_document()
+            if before is not None and before["document"] == written:
+                return None
+            revision = before["revision"] + 1 if before else 1
+            payload = {"name": name, "revision": revision, "document": written, "by": by}
+            return (book.UPDATED if before else book.CREATED), payload
+
+        resource = deployments.resource_id(name)
+        payload, event_type = await self._change(workspace, resource, "deployment", name, decide)
+        change = event_type.rpartition(".")[2] if event_type else "unchanged"
+        return {"name": name, "revision": payload["revision"], "change": change}
+
+    async def _switch(
+        self, workspace: str, name: str, by: str, causes: tuple[str, ...], *, enabled: bool
+    ) -> dict[str, Any]:
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+            if before is None:
+                raise NoSuchDeployment(f"there is no deployment `{name}`")
+            document = deployments.parse(before["document"])
+            if document.enabled == enabled:
+                return None
+            written = document.model_copy(update={"enabled": enabled}).to_document()
+            payload = {"name": name, "revision": before["revision"] + 1, "document": written, "by": by}
+            return (book.RESUMED if enabled else book.PAUSED), payload
+
+        payload, _ = await self._change(
+            workspace, deployments.resource_id(name), "deployment", name, decide, causes=causes
+        )
+        return {"name": name, "revision": payload["revision"], "enabled": enabled}
+
+    async def _change(
+        self,
+        workspace: str,
+        resource: str,
+        kind: str,
+        name: str,
+        decide: Callable[[Mapping[str, Any] | None], tuple[str, dict[str, Any]] | None],
+        *,
+        causes: tuple[str, ...] = (),
+    ) -> tuple[dict[str, Any], str]:
+        """Write what follows from the last change; give its payload and type, '' when nothing changes."""
+        among = subjects.controls_of(workspace, resource)
+        for _ in range(_MAX_TRIES):
+            last = await self._log.last(among)
+            before = _payload(last)
+            wanted = decide(before)
+            if wanted is None:
+                return dict(before or {}), ""
+            event_type, payload = wanted
+            if before is None and last is not None and "revision" in payload:
+                payload["revision"] = _revision(last) + 1  # after a deletion the numbers go on
+            event = WireEvent(
+                id=uuid7(),
+                type=event_type,
+                time=datetime.now(UTC),
+                source=_SOURCE,
+                resource=WireResource(resource, kind, name),
+                payload=msgspec.Raw(orjson.dumps(payload)),
+                causes=causes,
+                workspace=workspace,
+            )
+            expected = last.position if last else 0
+            try:
+                position, _ = await self._log.append(outgoing_control(event), expected_last=expected, among=among)
+            except Conflict:
+                continue
+            await self._settled(position)
+            return payload, event_type
+        raise Conflict(f"`{name}` keeps being changed by somebody else; try again")
+
+
+def _payload(last: Record | Poison | None) -> dict[str, Any] | None:
+    if last is None or isinstance(last, Poison) or last.event.type == book.DELETED:
+        return None
+    return last.event.payload_object()
+
+
+def _revision(last: Record | Poison) -> int:
+    return 0 if isinstance(last, Poison) else int(last.event.payload_object().get("revision", 0))

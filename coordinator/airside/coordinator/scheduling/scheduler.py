@@ -1,0 +1,152 @@
+"""Materialising runs of schedules, and looking after those that wait.
+
+Any number of coordinators do the same. A run's id follows from deployment, revision, schedule and moment, and its first
+change is written on the condition that there is none: so each run exists once, also across crashes and restarts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from airside.coordinator.deployments import runs as deployed
+from airside.coordinator.deployments.book import Book, Held
+from airside.coordinator.engine.ticks import wall_clock
+from airside.coordinator.runs import Proposals, RunChanged, commands
+from airside.coordinator.runs import present as presents
+from airside.coordinator.scheduling import slots
+from airside.coordinator.work.stream import WorkStream
+from airside.events.deployments import Schedule
+from airside.events.durations import MINUTE, SECOND
+from airside.events.exceptions import LogError
+from airside.events.log import Log
+from airside.events.run_states import State
+from airside.events.wire import Micros
+
+_LOOK_SECONDS: Final = 5.0
+#: A run that no agent has taken so long after its time is late.
+LATE_AFTER: Final = MINUTE
+_AT_ONCE: Final = 32
+_log = logging.getLogger("airside.scheduler")
+#: Gives (workspace, run) of the runs that the views know as scheduled or late.
+Waiting = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
+
+
+class Scheduler:
+    """Looks every few seconds, and at once when a deployment has changed."""
+
+    def __init__(self, log: Log, book: Book, proposals: Proposals, work: WorkStream, waiting: Waiting) -> None:
+        self._log = log
+        self._book = book
+        self._proposals = proposals
+        self._work = work
+        self._waiting = waiting
+        self._woken = asyncio.Event()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        #: For each schedule of each revision, the last moment whose run is there.
+        self._done: dict[tuple[str, str, int, str], Micros] = {}
+        self._armed: set[tuple[str, str, int]] = set()
+        #: How often was looked.
+        self.looks = 0
+
+    async def wake(self) -> None:
+        """Look at once."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                await self.look(wall_clock())
+            except LogError as error:
+                _log.warning("runs are not scheduled: %s", error)
+            self.looks += 1
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def look(self, now: Micros) -> None:
+        """Do all that is due. `now` is the wall clock. Raises LogError."""
+        await self.materialise(now)
+        await self.tidy(now)
+
+    async def materialise(self, now: Micros) -> None:
+        """Write the runs that were missed and are to be made up for, and the next ones. Raises LogError."""
+        held = [one for one in self._book.deployments.values() if one.document.enabled]
+        known = {(one.workspace, one.name, one.revision) for one in held}
+        self._done = {key: due for key, due in self._done.items() if key[:3] in known}
+        wanted = [
+            (one, schedule, due)
+            for one in held
+            for schedule in one.document.schedules
+            if schedule.enabled
+            for due in self._due(one, schedule, now)
+        ]
+        await asyncio.gather(*(self._write(*entry) for entry in wanted))
+        for one, schedule, due in wanted:  # only when all are there: what failed is tried again
+            key = (one.workspace, one.name, one.revision, schedule.name)
+            self._done[key] = max(self._done.get(key, 0), due)
+
+    async def tidy(self, now: Micros) -> None:
+        """Look at the runs that wait: cancel what a newer revision took back, arm what is not, call late what is."""
+        await asyncio.gather(*(self._look_after(workspace, run, now) for workspace, run in await self._waiting()))
+
+    def _due(self, held: Held, schedule: Schedule, now: Micros) -> list[Micros]:
+        done = self._done.get((held.workspace, held.name, held.revision, schedule.name), held.since)
+        found = slots.missed(schedule, done, now) + slots.ahead(schedule, now)
+        return [due for due in found if due > done]
+
+    async def _write(self, held: Held, schedule: Schedule, due: Micros) -> None:
+        run = deployed.id_of_slot(held, schedule.name, due)
+        parameters = held.document.parameters | schedule.parameters
+        event = deployed.scheduled(
+            held, run, due, parameters, created_by=f"schedule {schedule.name}", schedule=schedule.name
+        )
+        async with self._places:
+            try:
+                await self._proposals.propose(event, State.SCHEDULED, 0)
+            except RunChanged as error:
+                if error.present is None or error.present.state is not State.SCHEDULED:
+                    return
+            await self._work.put(held.workspace, held.document.queue, held.document.priority, run, due)
+            self._armed.add((held.workspace, run, 1))
+
+    async def _look_after(self, workspace: str, run: str, now: Micros) -> None:
+        async with self._places:
+            found = await presents.read(self._log, workspace, run)
+            if found is None or found.state not in (State.SCHEDULED, State.LATE):
+                return
+            payload = found.payload()
+            name = payload.get("deployment")
+            if not isinstance(name, str):
+                return
+            if deployed.is_void(payload, self._book.deployments.get((workspace, name))):
+                await self._change(found, State.CANCELLED, payload, "the deployment was paused, changed or deleted")
+                return
+            await self._arm(workspace, run, found.seq, payload)
+            due = deployed.due_of(payload)
+            if found.state is State.SCHEDULED and due is not None and now - due > LATE_AFTER:
+                late = round((now - due) / SECOND, 3)
+                await self._change(found, State.LATE, payload, f"not started {late:g} s after its time", late_by=late)
+
+    async def _arm(self, workspace: str, run: str, seq: int, payload: Mapping[str, Any]) -> None:
+        """Let a run wait in its queue, unless this coordinator knows that it does."""
+        bare = run.rpartition("/")[2]
+        key = (workspace, bare, 1 if payload.get("losses") is None else seq)
+        if key in self._armed:
+            return
+        due = deployed.due_of(payload)
+        await self._work.put(workspace, str(payload.get("queue")), int(payload.get("priority", 5)), bare, due)
+        self._armed.add(key)
+
+    async def _change(
+        self, found: presents.Present, state: State, payload: Mapping[str, Any], text: str, **more: Any
+    ) -> None:
+        event = commands.following(found, state, deployed.carried(payload) | {"message": text, **more})
+        try:
+            await self._proposals.propose(event, state, found.seq)
+        except RunChanged:
+            pass  # somebody was first, or an agent has taken it

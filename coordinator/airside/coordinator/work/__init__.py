@@ -1,0 +1,1 @@
+"""Work for agents: the queues of the broker, claims and their leases."""

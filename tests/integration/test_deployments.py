@@ -1,0 +1,111 @@
+"""Deployments on a whole plane: applied, paused, run by hand, and started by their schedules."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from airside.coordinator.coordinator import Coordinator
+
+Plane = tuple[Coordinator, httpx.AsyncClient]
+NIGHTLY: dict[str, Any] = {
+    "name": "prod",
+    "flow": "nightly",
+    "entrypoint": "flows/nightly.py:nightly",
+    "parameters_schema": {
+        "type": "object",
+        "properties": {"day": {"type": "string"}, "rows": {"type": "integer"}},
+        "required": ["day"],
+        "additionalProperties": False,
+    },
+    "parameters": {"day": "today"},
+}
+
+
+async def until(
+    client: httpx.AsyncClient, path: str, good: Callable[[Any], bool], seconds: float = 20.0, **params: Any
+) -> Any:
+    """Ask until the answer is as wanted."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = (await client.get(path, params=params)).json()
+        if good(found):
+            return found
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.1)
+
+
+async def scheduled(client: httpx.AsyncClient, count: int) -> list[dict[str, Any]]:
+    found = await until(client, "/api/runs", lambda body: len(body["items"]) == count, state="scheduled", limit=200)
+    items: list[dict[str, Any]] = found["items"]
+    return items
+
+
+async def test_applying_the_same_again_changes_nothing(plane: Plane) -> None:
+    _, client = plane
+    first = (await client.post("/api/deployments", json=NIGHTLY)).json()["items"]
+    again = (await client.post("/api/deployments", json=NIGHTLY)).json()["items"]
+    other = (await client.post("/api/deployments", json={**NIGHTLY, "queue": "etl"})).json()["items"]
+    assert [one[0] for one in (first, again, other)] == [
+        {"name": "nightly/prod", "revision": 1, "change": "created"},
+        {"name": "nightly/prod", "revision": 1, "change": "unchanged"},
+        {"name": "nightly/prod", "revision": 2, "change": "updated"},
+    ]
+    shown = (await client.get("/api/deployments/nightly/prod")).json()
+    assert (shown["revision"], shown["document"]["queue"], shown["enabled"]) == (2, "etl", True)
+
+
+async def test_a_mistake_is_answered_with_its_field_and_nothing_is_applied(plane: Plane) -> None:
+    _, client = plane
+    answer = await client.post("/api/deployments", json=[NIGHTLY, {**NIGHTLY, "name": "b", "quue": "etl"}])
+    assert answer.status_code == 422
+    assert answer.json()["problems"] == [{"field": "1.quue", "message": "unknown key; did you mean `queue`?"}]
+    assert (await client.get("/api/deployments")).json()["items"] == []
+
+
+async def test_a_run_by_hand_is_refused_with_the_parameter_that_is_wrong(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json=NIGHTLY)
+    refused = await client.post("/api/deployments/nightly/prod/run", json={"parameters": {"rows": "many"}})
+    assert refused.status_code == 422
+    assert refused.json()["problems"] == [{"field": "parameters.rows", "message": "must be integer"}]
+    assert (await client.post("/api/deployments/nightly/none/run", json={})).status_code == 404
+
+
+async def test_asking_twice_with_one_key_starts_one_run(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json=NIGHTLY)
+    wanted = {"parameters": {"rows": 3}, "idempotency_key": "order-17"}
+    answers = await asyncio.gather(*(client.post("/api/deployments/nightly/prod/run", json=wanted) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    (run,) = await scheduled(client, 1)
+    shown = (await client.get(f"/api/runs/{run['id']}")).json()
+    payload = shown["events"][0]["payload"]
+    assert payload["parameters"] == {"day": "today", "rows": 3}
+    assert (payload["deployment"], payload["queue"]) == ("nightly/prod", "default")
+
+
+async def test_a_schedule_has_its_next_runs_ahead_and_a_pause_takes_them_back(plane: Plane) -> None:
+    _, client = plane
+    schedules = [{"name": "early", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"}, {"every": "1h"}]
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": schedules})
+    runs = await scheduled(client, 1 + 20)
+    assert {run["job"] for run in runs} == {"deployment://nightly/prod"}
+    paused = await client.post("/api/deployments/nightly/prod/pause")
+    assert paused.json() == {"name": "nightly/prod", "revision": 2, "enabled": False}
+    await scheduled(client, 0)
+    await client.post("/api/deployments/nightly/prod/resume")
+    again = await scheduled(client, 1 + 20)
+    assert not {run["id"] for run in runs} & {run["id"] for run in again}
+
+
+async def test_a_deleted_deployment_is_gone_and_its_numbers_go_on_when_it_comes_back(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json=NIGHTLY)
+    assert (await client.delete("/api/deployments/nightly/prod")).status_code == 204
+    assert (await client.get("/api/deployments/nightly/prod")).status_code == 404
+    back = (await client.post("/api/deployments", json=NIGHTLY)).json()["items"][0]
+    assert (back["change"], back["revision"]) == ("created", 3)
