@@ -52,6 +52,20 @@ def test_what_the_function_raises_fails_the_flow_and_is_raised(told: Collector) 
     assert "in broken" in error["traceback"]
 
 
+def test_an_exception_that_cannot_say_what_it_is_fails_the_run_all_the_same(told: Collector) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("nor this")
+
+    @flow
+    def nightly() -> None:
+        raise Mute
+
+    with pytest.raises(Mute):
+        nightly()
+    assert told.of("nightly")[-1]["payload"]["error"]["message"] == "its message cannot be written: RuntimeError"
+
+
 def test_no_local_variable_is_told(told: Collector) -> None:
     @flow
     def nightly() -> None:

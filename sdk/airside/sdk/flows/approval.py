@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import context
+from airside.sdk.flows import asking, context
 from airside.sdk.flows.attending import Attendant
 from airside.sdk.flows.context import FlowContext
 from airside.sdk.flows.exceptions import BadOption, FlowError, RunCancelled, RunRefused, RunTimedOut
@@ -80,7 +80,11 @@ class _Pause:
         self._attendant.waits_for_answer = True
         try:
             while True:
-                self._propose(Kind.PAUSED, text, **self._question(deadline))
+                question = self._question(deadline)
+                self._propose(Kind.PAUSED, text, **question)
+                asking.tell(
+                    self._flow, "paused", text, question.get("schema"), f"airside runs resume {self._flow.run.id}"
+                )
                 given = self._answer(deadline)
                 self._propose(Kind.RUNNING)
                 if self._adapter is None:

@@ -44,3 +44,11 @@ class RunCrashed(FlowError):
 
 class RunRefused(FlowError):
     """The plane did not accept a change of a run, since somebody else has changed it. Says the present state."""
+
+
+def text_of(error: BaseException) -> str:
+    """Write the message of an exception; people's own may fail at that too."""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001
+        return f"its message cannot be written: {type(failure).__name__}"

@@ -64,6 +64,27 @@ class Flow(Generic[P, R]):
         state = await flow_run.execute_async(self, values)
         return state if return_state else futures.values_in(state.result())
 
+    def deploy(self, name: str, **options: Any) -> str:
+        """Create or update the deployment `flow/name` on the server; gives that name. Only metadata is sent.
+
+        Options: `queue`, `cron` with `timezone`, `every` (`10m`, or seconds), `parameters`, `tags`, `priority`,
+        `concurrency`, `retries`, `timeout`, `storage`, `infrastructure`, `on_lost`, as in the file of
+        `airside deployments build`. Without `storage` the code is this flow's file where it lies. Raises
+        InvalidDeployment, BadOption and ClientError.
+        """
+        from airside.sdk.deploying import sending  # noqa: PLC0415 - most flows are not deployed from Python
+
+        return sending.deploy(self, name, **options)
+
+    def serve(self, name: str = "served", *, limit: int = 4, **options: Any) -> None:
+        """Deploy the flow and carry out its runs from here, in processes of their own, until Ctrl-C.
+
+        `limit` is how many at once; the other options are those of `deploy`. The deployment is paused at the end.
+        """
+        from airside.sdk.deploying import sending  # noqa: PLC0415
+
+        sending.serve(self, name, limit=limit, **options)
+
     def new_runner(self) -> TaskRunner:
         """Give the runner of the tasks that a run submits."""
         chosen = self.options.task_runner

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import emitter, heartbeat, message
+from airside.sdk.flows.exceptions import text_of
 
 _MAX_TRACEBACK: Final = 16_000
 _MAX_MESSAGE: Final = 2_000
@@ -207,7 +208,7 @@ def _error(error: BaseException) -> dict[str, Any]:
         lines = f"{lines[: _MAX_TRACEBACK // 4]}\n[…]\n{lines[-_MAX_TRACEBACK * 3 // 4 :]}"
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return {"type": name, "message": str(error)[:_MAX_MESSAGE], "traceback": lines}
+    return {"type": name, "message": text_of(error)[:_MAX_MESSAGE], "traceback": lines}
 
 
 def _source() -> str:

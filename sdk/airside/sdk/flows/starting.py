@@ -21,7 +21,7 @@ def start(run: str, entrypoint: str, texts: Mapping[str, str]) -> Any:
     left = suspending.find(flow, run)
     asked = (left.schema or {}).get("properties", {}) if left is not None else {}
     given = {name: _value(asked.get(name), text) for name, text in texts.items()}
-    made = suspending.resume(flow, run, given)
+    made = suspending.resume(flow, run, given or None)
     if flow.is_async:
         import asyncio  # noqa: PLC0415 - for coroutine flows
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
-from airside.sdk.flows.exceptions import BadOption, RunCancelled, RunCrashed, RunFailed
+from airside.sdk.flows.exceptions import BadOption, RunCancelled, RunCrashed, RunFailed, text_of
 
 R = TypeVar("R")
 
@@ -75,7 +75,7 @@ def describe(error: BaseException | None) -> str:
     """Write an error in one line, as the last line of its traceback has it."""
     if error is None:
         return ""
-    text = str(error).strip().splitlines()
+    text = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:500]}" if text else type(error).__name__
 
 

@@ -6,6 +6,7 @@ change, and the answers given so far. So it works without a server too.
 
 import inspect
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import context, results
+from airside.sdk.flows import asking, context, results
 from airside.sdk.flows.exceptions import BadOption, FlowError, RunTimedOut
 from airside.sdk.flows.storage import Storage, storage
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airside.sdk.flows.flow import Flow
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 #: Set by who starts the process, as JSON: the answer that the run waits for.
 RUN_INPUT = "AIRSIDE_RUN_INPUT"
 
@@ -58,6 +60,7 @@ class Left:
     answers: list[Any] = field(default_factory=list)
     deadline: float | None = None
     schema: dict[str, Any] | None = None
+    message: str = ""
 
 
 @dataclass(slots=True)
@@ -113,7 +116,7 @@ def suspend(for_input: Any = None, *, timeout: float | timedelta | None = None, 
     if seconds is not None and seconds <= 0:
         raise BadOption("timeout must be seconds above 0, or a timedelta")
     schema = adapter.json_schema() if adapter is not None else None
-    left = _left(flow, answers, None if seconds is None else time.time() + seconds, schema)
+    left = _left(flow, answers, None if seconds is None else time.time() + seconds, schema, message)
     flow.suspended = left
     payload: dict[str, Any] = {"waits_for": "input" if schema else "resume"}
     if schema:
@@ -130,12 +133,13 @@ def suspend(for_input: Any = None, *, timeout: float | timedelta | None = None, 
 def resume(flow: "Flow[..., Any]", run: str, given: Any = None, *, return_state: bool = False) -> Any:
     """Carry a suspended run of this flow on in this process, with the answer that it waits for; gives its value.
 
+    Where somebody has answered on the server, that answer counts: the log has it.
     Raises NotSuspended, and what the flow raises; RunSuspended when it is suspended again.
     """
     found = find(flow, run)
     if found is None:
         raise NotSuspended(f"{run}: {NotSuspended.__doc__}")
-    return start(flow, Resumption(found, {} if given is None else given, answered=True), return_state=return_state)
+    return start(flow, Resumption(found, given, answered=given is not None), return_state=return_state)
 
 
 def start(flow: "Flow[..., Any]", resumption: Resumption, *, return_state: bool = False) -> Any:
@@ -188,12 +192,16 @@ def told(flow: "FlowContext") -> None:
     left: Left | None = flow.suspended
     if left is not None:
         _keep(flow, replace(left, seq=flow.run.seq))
+        file, _, name = left.entrypoint.rpartition(":")
+        where = f"{min(os.path.relpath(file), file, key=len)}:{name}" if file else f"FILE.py:{name}"
+        command = f"airside runs start {left.run} --here {where}"
+        asking.tell(flow, "suspended", left.message, left.schema, command)
 
 
 def answer_of_plane(flow: "FlowContext", resumption: Resumption) -> None:
     """Ask the server for the answer that somebody gave it, where there is one."""
     plane = getattr(flow.reporter, "plane", None)
-    if plane is None or resumption.answered:
+    if plane is None:
         return
     try:
         present = plane.state(flow.run.id, after=0, wait_seconds=0.0)
@@ -203,6 +211,8 @@ def answer_of_plane(flow: "FlowContext", resumption: Resumption) -> None:
         return
     flow.run.seq, flow.run.state = present.seq, present.state
     if present.state is Kind.RESUMED:
+        if resumption.answered:
+            log.warning("somebody has answered already on the server; that answer counts, not the one given here")
         given = present.payload.get("input")
         resumption.given, resumption.answered = ({} if given is None else given), True
 
@@ -220,7 +230,9 @@ def taken_up(flow: "FlowContext") -> None:
         flow.resumed.attendant.waits_for_answer = False
 
 
-def _left(flow: "FlowContext", answers: list[Any], deadline: float | None, schema: dict[str, Any] | None) -> Left:
+def _left(
+    flow: "FlowContext", answers: list[Any], deadline: float | None, schema: dict[str, Any] | None, message: str
+) -> Left:
     function = flow.flow.fn
     try:
         file = inspect.getsourcefile(function) or ""
@@ -237,6 +249,7 @@ def _left(flow: "FlowContext", answers: list[Any], deadline: float | None, schem
         answers=answers,
         deadline=deadline,
         schema=schema,
+        message=message,
     )
 
 
