@@ -1,0 +1,24 @@
+"""Telling on the console, and in the run's log, that a run waits for somebody, and how to answer."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airside.sdk.flows import logs
+
+if TYPE_CHECKING:
+    from airside.sdk.flows.context import FlowContext
+
+
+def tell(flow: "FlowContext", state: str, message: str, schema: Mapping[str, Any] | None, command: str) -> None:
+    """Write one line: what is asked, and the command that answers with the fields of `schema`."""
+    logs.set_up()
+    given = "".join(f" --input {name}=…" for name in (schema or {}).get("properties", {}))
+    asked = f"{state}: {message}" if message else state
+    logging.getLogger(f"{logs.RUNS}.flow").info(
+        "%s; go on with: %s%s",
+        asked,
+        command,
+        given,
+        extra={"flow_run_id": flow.run.id, "flow_run_name": flow.run.name},
+    )
