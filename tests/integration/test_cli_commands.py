@@ -1,6 +1,7 @@
 """The command against a real `airside up`: what people type, what scripts read."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -237,6 +238,10 @@ def test_an_export_is_the_whole_log_or_no_file(plane: Up, tmp_path: Path) -> Non
     assert "exported.one" in [line["type"] for line in lines]
     piped = airside("events", "export", "--first", str(positions[-1]))
     assert json.loads(piped.out.splitlines()[0]) == lines[-1]
+    packed = tmp_path / "log.ndjson.gz"
+    assert airside("events", "export", "-o", str(packed), "--last", str(positions[-1])).code == 0
+    assert gzip.decompress(packed.read_bytes()) == file.read_bytes()
+    packed.unlink()
     assert airside("events", "export", "-o", "/nowhere/log").code == 2
     assert airside("events", "export", "-o", str(tmp_path / "b"), "--since", "never").code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["log.ndjson"]
@@ -307,4 +312,6 @@ def test_runs_are_listed_and_shown(plane: Up) -> None:
     shown = airside("runs", "show", "run://cli/1")
     assert shown.code == 0
     assert "flow_run.failed" in shown.out
+    by_the_end = airside("runs", "show", "1").out.splitlines()[0]
+    assert by_the_end.split() == ["id", "run://cli/1"]
     assert airside("runs", "show", "run://cli/none").code == 1

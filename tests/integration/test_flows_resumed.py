@@ -38,3 +38,29 @@ def test_an_answer_by_the_api_reaches_the_next_process(tmp_path: Path) -> None:
         assert words == ["running", "suspended", "resumed", "running", "completed"]
     finally:
         up.stop()
+
+
+def test_the_command_takes_the_answer_that_somebody_gave_on_the_server(tmp_path: Path) -> None:
+    up = Up(tmp_path / "up").start()
+    try:
+        environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_RESULTS": str(tmp_path / "results")}
+        first = subprocess.run(
+            [sys.executable, str(EXAMPLE)], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        run = first.stdout.split()[-1]
+        assert f"airside runs start {run} --here" in first.stderr
+        assert "--input approved=" in first.stderr
+        up.until(lambda client: "flow_run.suspended" in states(up, run), 30)
+        shown = command("runs", "show", run, environment=environment)
+        assert f"airside runs resume {run} --input approved=" in shown.stdout
+        command("runs", "resume", run, "--input", "approved=true", environment=environment)
+        again = command("runs", "start", run, "--here", f"{EXAMPLE}:release", environment=environment)
+        assert again.returncode == 0, again.stderr
+        up.until(lambda client: states(up, run)[-1] == "flow_run.completed", 30)
+    finally:
+        up.stop()
+
+
+def command(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    program = [str(Path(sys.executable).with_name("airside")), *arguments]
+    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)

@@ -61,6 +61,8 @@ def test_good_actions_have_no_problems() -> None:
         ({"webhook": {**WEBHOOK, "headers": {"Webhook-Id": "1"}}}, "webhook.headers.Webhook-Id", "set by Airside"),
         ({"webhook": {**WEBHOOK, "headers": {"X": "{{ 1 + 1 }}"}}}, "webhook.headers.X", "arithmetic"),
         ({"webhook": {**WEBHOOK, "body": {"a": [{"b": "{{ x | y }}"}]}}}, "webhook.body.a.0.b", "no filter `y`"),
+        ({"emit": {"type": "a b", "resource": {"id": "a"}}}, "emit.type", "one or more words between dots"),
+        ({"emit": {"type": "a.b", "resource": {"id": "a\x00b"}}}, "emit.resource.id", "control characters"),
         ({"emit": {"type": "sla.met", "resource": {"id": "a"}}}, "emit.type", "written by Airside itself"),
         ({"kind": "emit", "type": "sla.met", "resource": {"id": "a"}}, "type", "written by Airside itself"),
         ({"start_run": {"parameters": {"day": "{{ window.end | dat }}"}}}, "start_run.parameters.day", "`date`"),

@@ -184,7 +184,7 @@ CODE = """
 def ended(tmp_path: Path, *command: object, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
         [str(part) for part in command],
-        env={**os.environ, "AIRSIDE_RESULTS": str(tmp_path / "results"), **environment},
+        env={**os.environ, "AIRSIDE_RESULTS": str(tmp_path / "results"), "AIRSIDE_LOG_CONSOLE": "false", **environment},
         capture_output=True,
         text=True,
         timeout=60,

@@ -18,9 +18,11 @@ class Emit:
     plain_fields = frozenset[str]()
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Find a type that only Airside itself may write."""
+        """Find a type or resource that no event can have, and a type that only Airside itself may write."""
         if vocabulary.is_reserved(str(parameters.get("type", ""))):
             yield "type", f"`{parameters['type']}` is written by Airside itself alone; choose another first word"
+        else:
+            yield from _never_valid(parameters)
 
     async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
         """Write the event, or find it there from an earlier attempt."""
@@ -28,6 +30,29 @@ class Emit:
         subject = subjects.action(context.workspace, context.action_id, "event")
         await context.tools.create_once(subject, wire.encode(event))
         return {"event": event.id, "type": event.type}
+
+
+def _never_valid(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Check the type and the resource's id as an event's, where they are no templates."""
+    written = {
+        "type": str(parameters.get("type", "")),
+        "resource": str(_resource(parameters.get("resource")).get("id", "")),
+    }
+    plain = {field: text for field, text in written.items() if "{{" not in text and "{%" not in text}
+    data = {
+        "id": "x",
+        "type": plain.get("type", "x"),
+        "time": datetime.now(UTC),
+        "source": "x",
+        "resource": {"id": plain.get("resource", "x")},
+    }
+    try:
+        validation.parse_object(data)
+    except InvalidEvent as error:
+        for problem in error.problems:
+            field, _, rest = problem.field.partition(".")
+            if field in plain:
+                yield ("type" if field == "type" else f"resource.{rest or 'id'}"), problem.message
 
 
 def _event(context: kinds.ActionContext) -> wire.WireEvent:

@@ -61,9 +61,14 @@ async def list_runs(request: Request, wanted: Annotated[RunsQuery, Query()]) -> 
     responses=documents.answers(404, good={**examples.RUN, "children": [], "events": [examples.EVENT]}),
 )
 async def show_run(request: Request, run_id: str) -> Response:
-    """Give one run with up to 200 of its events and of the runs inside it, oldest first."""
+    """Give one run with up to 200 of its events and of the runs inside it, oldest first.
+
+    What stands behind the last `/` of an id, a UUID above all, will do where it names one run only.
+    """
     workspace = principal_of(request).workspace
     run = await plane_of(request).run_read(reads.get_run, workspace, run_id)
     if run is None:
-        raise not_found("No event was ever about a run of this id.")
+        raise not_found(
+            "No event was ever about a run of this id, or several end with it: `airside runs ls` shows ids."
+        )
     return answer(run)

@@ -58,7 +58,7 @@ async def revoke_token(request: Request, token_id: str) -> Response:
     known = any(token.id == token_id and token.workspace == workspace for token in await tokens.all())
     try:
         if not known or not await tokens.revoke(token_id):
-            raise not_found("There is no such token.")
+            raise not_found("There is no token of this id: `airside tokens ls` shows ids.")
     except TokensUnavailable as error:
         raise tokens_unavailable(error) from error
     return Response(status_code=204)

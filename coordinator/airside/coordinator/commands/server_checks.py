@@ -22,7 +22,13 @@ def run(client: Client) -> Iterator[Check]:
         there = client.server_time()
     except ClientError as error:
         why = "without a server nothing takes events and nothing decides; agents and SDKs keep theirs for later"
-        yield Check("server", "fail", str(error), why, "start one with `airside up`, or set AIRSIDE_URL to where it is")
+        todo = "start one with `airside up`, or set AIRSIDE_URL to where it is"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why, todo = (
+                "its certificate is not one that this machine trusts",
+                "set SSL_CERT_FILE to the CA (PEM) that signed it",
+            )
+        yield Check("server", "fail", str(error), why, todo)
         return
     yield Check("server", "ok", f"{client.url} answers")
     yield _clock(there)

@@ -158,7 +158,10 @@ def show(event_id: Annotated[str, typer.Argument(metavar="ID")], utc: Utc = Fals
 def export(
     *,
     file: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write, whole or not at all. Default: stdout.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write, whole or not at all; gzipped if it ends in .gz. Default: stdout."
+        ),
     ] = None,
     first: Annotated[int | None, typer.Option("--first", min=1, help="The first log position.")] = None,
     last: Annotated[int | None, typer.Option("--last", min=0, help="The last log position.")] = None,

@@ -1,5 +1,6 @@
 """Writing an export: to stdout as it comes, or to a file that is whole or not there."""
 
+import gzip
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,7 +24,7 @@ def run(parameters: dict[str, Any], file: Path | None) -> None:
 def _to_file(client: Client, parameters: dict[str, Any], file: Path, total: int | None) -> int:
     part = file.with_name(f"{file.name}.part")
     try:
-        opened = part.open("w", encoding="utf-8")
+        opened = _open(part, packed=file.suffix == ".gz")
     except OSError as error:
         raise Failure(f"cannot write {file}: {error.strerror}") from error
     try:
@@ -33,6 +34,10 @@ def _to_file(client: Client, parameters: dict[str, Any], file: Path, total: int 
     finally:
         part.unlink(missing_ok=True)
     return number
+
+
+def _open(part: Path, *, packed: bool) -> TextIO:
+    return gzip.open(part, "wt", encoding="utf-8") if packed else part.open("w", encoding="utf-8")
 
 
 def _copy(client: Client, parameters: dict[str, Any], target: TextIO, total: int | None) -> int:

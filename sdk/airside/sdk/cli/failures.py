@@ -9,6 +9,10 @@ CANNOT: Final = 2  # wrong usage, or the thing could not be tried
 
 _SERVER_HINT: Final = "start one with `airside up`, or set AIRSIDE_URL to where one answers"
 
+_CERTIFICATE_HINT: Final = (
+    "set SSL_CERT_FILE to the CA (PEM) that signed its certificate, or to that certificate itself"
+)
+
 
 class Failure(Exception):
     """Ends the command with a message, a hint at the way out, and an exit code."""
@@ -51,6 +55,8 @@ def _translate(error: Exception) -> Failure:
             Unauthorised: "set AIRSIDE_TOKEN; `airside tokens create` makes one",
             ServerFailed: "`airside doctor` looks for the cause",
         }
+        if isinstance(error, CannotReach) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            hints[CannotReach] = _CERTIFICATE_HINT
         code = FAILED if isinstance(error, Refused | NotFound) else CANNOT
         return Failure(str(error), hint=hints.get(type(error), ""), code=code, details=_details(error.problems))
     if isinstance(error, AirsideError):

@@ -63,8 +63,13 @@ def ls(
     _table(found, utc=utc, empty="no run matches")
 
 
-@app.command(epilog=tree.examples("airside runs show run://airflow/prod/nightly/scheduled__2026-11-22"))
-def show(run_id: Annotated[str, typer.Argument(metavar="ID")], utc: Utc = False, as_json: AsJson = False) -> None:
+@app.command(
+    epilog=tree.examples(
+        "airside runs show run://airflow/prod/nightly/scheduled__2026-11-22",
+        "airside runs show 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa",
+    )
+)
+def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
     """Show one run: its state, what ran inside it, and its events."""
     from airside.sdk.client import path
 
@@ -80,6 +85,7 @@ def show(run_id: Annotated[str, typer.Argument(metavar="ID")], utc: Utc = False,
             ("ended", output.moment(item["ended"], utc=utc)),
             ("duration", _seconds(item["duration"])),
             *((f"  {key}", value) for key, value in item["labels"].items()),
+            *_question(item),
         ]
     )
     if item["children"]:
@@ -154,6 +160,22 @@ def start(
 def retry(run_id: RunId, as_json: AsJson = False) -> None:
     """Run the same deployment again, as a new run."""
     _command(run_id, "retry", None, as_json=as_json)
+
+
+def _question(item: dict[str, Any]) -> list[tuple[str, object]]:
+    """Say what a run that waits for somebody asks, and how to answer."""
+    if item["state"] not in ("paused", "suspended"):
+        return []
+    state = f"flow_run.{item['state']}"
+    asked: dict[str, Any] = next((event["payload"] for event in reversed(item["events"]) if event["type"] == state), {})
+    if "waits_for" not in asked:
+        return []
+    schema = asked.get("schema")
+    names = list(schema.get("properties", {})) if isinstance(schema, dict) else []
+    given = "".join(f" --input {name}=…" for name in names)
+    uuid = item["id"].rpartition("/")[2]
+    asks = [("asks", asked["message"])] if asked.get("message") else []
+    return [*asks, ("answer with", f"airside runs resume {uuid}{given}")]
 
 
 def _command(run_id: str, word: str, body: dict[str, Any] | None, *, as_json: bool) -> None:

@@ -54,7 +54,11 @@ def flush(
 
     settings = _settings()
     if not settings.url:
-        raise Failure("which server?", hint="set AIRSIDE_URL to the server that the events are for")
+        from airside.sdk.emitting import inspecting
+
+        urls = sorted({target.url for target in inspecting.targets(settings.spool) if target.waiting})
+        where = f": {', '.join(urls)}" if urls else ""
+        raise Failure("which server?", hint=f"set AIRSIDE_URL to the server that the events are for{where}")
     done = flushing.flush(settings, any_token=any_token)
     if as_json:
         output.as_json(asdict(done))

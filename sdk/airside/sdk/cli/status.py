@@ -44,7 +44,7 @@ def _shown(at: dict[str, Any], url: str, *, utc: bool) -> list[tuple[str, object
         ("log's clock", output.moment(engine["now"], utc=utc)),
         ("next deadline", output.moment(engine["next_deadline"], utc=utc) or "none"),
         *((name, f"{number:,}") for name, number in at["counts"].items()),
-        ("watchers", at["streams"]),
+        ("open streams", at["streams"]),
     ]
 
 

@@ -325,7 +325,7 @@ class Shipper:
             "away",
             "Airside at %s cannot take events: %s. They wait in %s and are sent later",
             self._address,
-            away.reason if away else "for no known reason",
+            away.reason.rstrip(".") if away else "for no known reason",
             self.spool.folder,
         )
 

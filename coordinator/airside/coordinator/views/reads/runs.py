@@ -73,20 +73,30 @@ def list_runs(
 
 
 def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict[str, Any] | None:
-    """Show one run with its first events (`events`) and what ran inside it (`children`), both oldest first."""
-    rows = con.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND id = ?",  # noqa: S608
-        [workspace, run_id],
-    ).fetchall()
-    if not rows:
+    """Show one run with its first events (`events`) and what ran inside it (`children`), both oldest first.
+
+    `run_id` is the whole id, or what stands behind its last `/` where that names one run only.
+    """
+    rows = _found(con, workspace, "id = ?", run_id)
+    if not rows and "/" not in run_id:
+        rows = _found(con, workspace, "ends_with(id, ?)", f"/{run_id}")
+    if len(rows) != 1:
         return None
     run = _run(rows[0])
+    run_id = run["id"]
     children = con.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND parent = ?"  # noqa: S608
         f" ORDER BY first_position, id LIMIT {MAX_SHOWN}",
         [workspace, run_id],
     ).fetchall()
     return run | {"children": [_run(row) for row in children], "events": _events(con, workspace, run)}
+
+
+def _found(con: duckdb.DuckDBPyConnection, workspace: str, condition: str, value: str) -> list[tuple[Any, ...]]:
+    return con.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND {condition} LIMIT 2",  # noqa: S608
+        [workspace, value],
+    ).fetchall()
 
 
 def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any]) -> list[dict[str, Any]]:
