@@ -24,6 +24,8 @@ def main() -> int:
     """Carry out the run that the environment names."""
     _end_with_the_agent()
     flow = starting.load(sys.argv[1])
+    if options := json.loads(os.environ.pop("AIRSIDE_RUN_OPTIONS", "{}")):
+        flow = flow.with_options(**options)
     values = flow.parameters.bind((), _parameters())
     made: Any = flow(**values, return_state=True)
     if flow.is_async:

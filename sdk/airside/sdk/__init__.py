@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airside.sdk.deploying.running import DeploymentRun, run_deployment
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
     from airside.sdk.flows import runtime
@@ -43,6 +44,7 @@ __all__ = [
     "SOURCE",
     "TASK",
     "DaskRunner",
+    "DeploymentRun",
     "ProcessRunner",
     "RayRunner",
     "State",
@@ -71,6 +73,7 @@ __all__ = [
     "pause",
     "rate_limit",
     "resume",
+    "run_deployment",
     "runtime",
     "set_local_limit",
     "suspend",
@@ -83,6 +86,7 @@ __all__ = [
 
 #: Each module of this package, and what is imported from it.
 _FROM = {
+    "deploying.running": "DeploymentRun run_deployment",
     "emitting.api": "aemit emit emit_stats flush",
     "emitting.heartbeat": "heartbeat",
     "flows.approval": "apause pause",

@@ -224,6 +224,15 @@ def test_code_comes_from_a_commit_of_a_git_repository_and_its_version_is_told(
         assert word in told["message"]
 
 
+def test_the_deployments_retries_and_timeout_count(plane: AgentPlane, tmp_path: Path, code: Path) -> None:
+    broken = plane.give("flows.py:breaks", storage=path(code), retries=1, retry_delay="10ms")
+    slow = plane.give("flows.py:waits", {"file": str(tmp_path / "pid")}, storage=path(code), timeout="300ms")
+    code_, said = ended(agent(plane, tmp_path, "--drain", "--limit", "1"))
+    assert code_ == 0, said
+    assert plane.states(broken) == ["running", "retrying", "running", "failed"]
+    assert plane.states(slow) == ["running", "failed"]
+
+
 def test_a_token_that_is_printed_is_not_shown(plane: AgentPlane, tmp_path: Path, code: Path) -> None:
     (code / "leak.py").write_text("import os, sys\nsys.exit(os.environ['AIRSIDE_TOKEN'])\n")
     plane.give("leak.py:job", storage=path(code))

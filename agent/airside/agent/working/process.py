@@ -13,10 +13,13 @@ from typing import Any, Final
 from airside.agent.working.claims import Claim
 from airside.agent.working.exceptions import CannotPrepare
 from airside.agent.working.storage import Code
+from airside.events import durations
 
 SETTINGS: Final = frozenset({"kind", "env", "python", "working_folder", "grace"})
 PARAMETERS: Final = "AIRSIDE_RUN_PARAMETERS"
 CODE_VERSION: Final = "AIRSIDE_CODE_VERSION"
+#: The deployment's `retries`, `retry_delay` and `timeout`, where it has any, in place of those of the flow.
+OPTIONS: Final = "AIRSIDE_RUN_OPTIONS"
 #: The number of a file that is open as long as the agent lives: the process ends when it closes.
 LIFELINE: Final = "AIRSIDE_AGENT_LIFELINE"
 _MAX_LINE_BYTES: Final = 64 * 1024
@@ -95,7 +98,22 @@ def _environment(claim: Claim, code: Code, settings: Mapping[str, Any]) -> dict[
     if not isinstance(given, Mapping) or not all(isinstance(value, str) for value in given.values()):
         raise CannotPrepare("infrastructure process: env must be names with texts")
     made = {**os.environ, **given, "PYTHONUNBUFFERED": "1", "AIRSIDE_LOG_CONSOLE": "false"}
-    return made | {"AIRSIDE_RUN_ID": claim.run, "AIRSIDE_RUN_SEQ": str(claim.seq), CODE_VERSION: code.version}
+    made |= {"AIRSIDE_RUN_ID": claim.run, "AIRSIDE_RUN_SEQ": str(claim.seq), CODE_VERSION: code.version}
+    return made | {OPTIONS: json.dumps(_options(claim))}
+
+
+def _options(claim: Claim) -> dict[str, float]:
+    """Read what the deployment says of its runs; times in seconds. Raises CannotPrepare."""
+    found: dict[str, float] = {}
+    try:
+        if retries := claim.deployment.get("retries"):
+            found["retries"] = int(retries)
+        for name in ("retry_delay", "timeout"):
+            if (given := claim.deployment.get(name)) is not None:
+                found[name] = durations.parse(given) / durations.SECOND
+    except (TypeError, ValueError) as error:
+        raise CannotPrepare(f"the deployment's retries, retry_delay or timeout: {error}") from error
+    return found
 
 
 def _working_folder(settings: Mapping[str, Any], code: Code) -> Path:

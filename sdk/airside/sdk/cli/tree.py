@@ -24,6 +24,7 @@ OWN: Final = {
     "events": "airside.sdk.cli.events:app",
     "resources": "airside.sdk.cli.resources:app",
     "runs": "airside.sdk.cli.runs:app",
+    "deployments": "airside.sdk.cli.deployments:app",
     "automations": "airside.sdk.cli.automations:app",
     "limits": "airside.sdk.cli.limits:app",
     "query": "airside.sdk.cli.query:query",

@@ -1,0 +1,113 @@
+"""`airside deployments` and the same from Python, against a real server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.support.command import airside
+from tests.support.up import Up
+
+from airside.sdk import flow, run_deployment
+from airside.sdk.exceptions import NotFound, Refused
+
+FLOW = """
+from airside.sdk import flow
+
+@flow(tags=["finance"], version="7")
+def load(day: str, rows: int = 10) -> int:
+    "Load a day."
+    return rows
+"""
+
+
+@flow
+def here(rows: int = 10) -> int:
+    return rows
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    server = Up(tmp_path_factory.mktemp("deployments") / "home").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRSIDE_URL", up.url)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "load_flow.py").write_text(FLOW)
+
+
+def build(*arguments: str) -> None:
+    assert airside("deployments", "build", "load_flow.py:load", *arguments).code == 0
+
+
+def test_what_is_built_says_what_a_person_would_change_and_nothing_of_the_code(tmp_path: Path) -> None:
+    build("-n", "prod", "-q", "warehouse", "--cron", "0 6 * * *", "--timezone", "Europe/Amsterdam", "-p", "rows=3")
+    text = (tmp_path / "deployment.yaml").read_text()
+    found = yaml.safe_load(text)
+    assert (found["name"], found["flow"], found["entrypoint"]) == ("prod", "load", "load_flow.py:load")
+    assert (found["queue"], found["priority"], found["version"], found["tags"]) == ("warehouse", 5, "7", ["finance"])
+    assert found["schedules"] == [{"name": "cron", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"}]
+    assert found["parameters"] == {"rows": 3}
+    assert found["parameters_schema"]["required"] == ["day"]
+    assert found["storage"] == {"path": str(tmp_path)}
+    assert "return rows" not in text
+
+
+def test_a_deployment_is_applied_shown_paused_resumed_and_removed() -> None:
+    build("-n", "cycle", "--every", "1h")
+    applied = airside("deployments", "apply", "deployment.yaml", "--json")
+    assert [(item["name"], item["change"]) for item in applied.json] == [("load/cycle", "created")]
+    assert airside("deployments", "apply", "deployment.yaml", "--json").json[0]["change"] == "unchanged"
+    assert airside("deployments", "pause", "load/cycle").code == 0
+    listed = {row[0]: row for row in airside("deployments", "ls").rows[1:]}
+    assert listed["load/cycle"][2:4] == ["every 1h", "yes"]
+    assert airside("deployments", "resume", "load/cycle").code == 0
+    assert airside("deployments", "show", "load/cycle", "--json").json["enabled"] is True
+    assert airside("deployments", "rm", "load/cycle").code == 0
+    assert airside("deployments", "show", "load/cycle").code == 1
+
+
+def test_a_file_holds_many(tmp_path: Path) -> None:
+    build("-n", "one")
+    one = yaml.safe_load((tmp_path / "deployment.yaml").read_text())
+    (tmp_path / "airside.yaml").write_text(yaml.safe_dump({"deployments": [one, one | {"name": "two"}]}))
+    applied = airside("deployments", "apply", "airside.yaml", "--json").json
+    assert [item["name"] for item in applied] == ["load/one", "load/two"]
+
+
+def test_what_is_wrong_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
+    ran = airside("deployments", "build", "load_flow.py:load", "-n", "prod", "--cron", "often")
+    assert (ran.code, "schedules.0.cron: must have five fields" in ran.err) == (1, True)
+    (tmp_path / "bad.yaml").write_text("name: prod\nflow: load\nentrypont: load.py:load\n")
+    ran = airside("deployments", "apply", "bad.yaml")
+    assert (ran.code, "did you mean `entrypoint`" in ran.err) == (1, True)
+    assert airside("deployments", "build", "nowhere.py:load", "-n", "prod").code == 2
+    assert airside("deployments", "show", "load").code == 2
+
+
+def test_a_run_is_started_with_parameters_that_fit_once_for_each_key() -> None:
+    build("-n", "by-hand")
+    airside("deployments", "apply", "deployment.yaml")
+    refused = airside("deployments", "run", "load/by-hand", "-p", "day=1", "-p", "rows=many")
+    assert (refused.code, "parameters.rows" in refused.err) == (1, True)
+    one, again = (airside("deployments", "run", "load/by-hand", "-p", "day=monday", "--key", "k").out for _ in range(2))
+    assert one == again
+    shown = airside("runs", "show", one.strip(), "--json").json
+    assert shown["state"] == "scheduled"
+
+
+def test_a_flow_is_deployed_and_run_from_python() -> None:
+    assert here.deploy("python", queue="elsewhere", every=3600) == "here/python"
+    shown = airside("deployments", "show", "here/python", "--json").json["document"]
+    assert shown["entrypoint"] == f"{Path(__file__).name}:here"
+    assert shown["storage"] == {"path": str(Path(__file__).parent)}
+    made = run_deployment("here/python", {"rows": 1}, wait=0.1)
+    assert made.state == "scheduled"
+    with pytest.raises(Refused, match="parameters"):
+        run_deployment("here/python", {"rows": "many"}, wait=False)
+    with pytest.raises(NotFound):
+        run_deployment("here/nowhere", wait=False)
