@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +23,6 @@ from websockets.frames import Frame, Opcode
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
-from airside.coordinator.sockets import SocketProtocol
 from airside.coordinator.tokens import Role
 from airside.events import LogUnavailable
 
@@ -107,22 +107,21 @@ async def test_thousands_of_events_in_a_row_are_each_stored_once_and_in_order(me
 async def test_of_a_message_that_is_cut_off_nothing_stays_in_memory(memory: MemoryPlane) -> None:
     gc.collect()
     gc.disable()  # a connection is a circle of objects: what counts is what it holds until somebody collects it
+    tracemalloc.start()
     try:
         async with served(memory) as url:
-            async with client(url, ping_interval=None) as socket:
-                cut_off = Frame(Opcode.TEXT, b"x" * 1_000_000, fin=False).serialize(mask=True, extensions=[])
-                socket.transport.write(cut_off + cut_off[:500_000])
-                await until(lambda: held() > 1_400_000)
-                socket.transport.abort()
-            await until(lambda: held() == 0)
+            cut_off = Frame(Opcode.TEXT, b"x" * 4_000_000, fin=False).serialize(mask=True, extensions=[])
+            sent = (cut_off, cut_off + cut_off[:2_000_000])  # between two frames, and in the middle of one
+            before = tracemalloc.get_traced_memory()[0]
+            for data in sent:
+                async with client(url, ping_interval=None) as socket:
+                    socket.transport.write(data)
+                    await until(lambda: tracemalloc.get_traced_memory()[0] - before > 3_900_000)
+                    socket.transport.abort()
+                await until(lambda: tracemalloc.get_traced_memory()[0] - before < 1_000_000)
     finally:
+        tracemalloc.stop()
         gc.enable()
-
-
-def held() -> int:
-    """Count the bytes of unfinished messages on the server's side, of connections that nobody has collected too."""
-    found = [each for each in gc.get_objects() if isinstance(each, SocketProtocol)]
-    return sum(len(frame) for each in found for frame in each.frames) + sum(len(e.conn.reader.buffer) for e in found)
 
 
 async def until(holds: Callable[[], bool]) -> None:

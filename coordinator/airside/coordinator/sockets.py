@@ -59,6 +59,7 @@ class SocketProtocol(_base):  # type: ignore[misc]
         """Let go of a message that will never be whole: the connection is a circle, and nobody collects it soon."""
         self.frames = []
         self.conn.reader.discard()
+        self.conn.parser.close()  # it keeps the last frame
         super().connection_lost(exc)
 
     def handle_ping(self) -> None:
