@@ -106,6 +106,7 @@ async def test_what_is_no_line_is_refused_with_its_place_and_nothing_is_taken(
     assert answer.status_code == 422
     assert [problem["field"].partition(".")[0] for problem in answer.json()["problems"]] == ["1", "2", "3", "4"]
     assert await texts(client) == []
+    assert (await post(client, [line(1, time="9999-12-31T23:59:59-01:00")])).status_code == 422  # the year 10000
     assert (await post(client, [line(1)] * 10_001)).status_code == 422
     assert (await client.post("/api/logs", content=b"x", headers={"Content-Type": "text/plain"})).status_code == 415
     assert (await client.get("/api/logs", params={"level": "loud"})).status_code == 422

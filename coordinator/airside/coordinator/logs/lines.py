@@ -145,7 +145,7 @@ def _line(posted: Posted) -> Line:
     return Line(
         run_id(posted.run),
         run_id(posted.task_run) if posted.task_run else None,
-        round(posted.time.timestamp() * 1_000_000),
+        round(posted.time.astimezone(UTC).timestamp() * 1_000_000),  # beyond the year 9999 nobody could show it
         level_number(posted.level),
         posted.logger[:_MAX_NAME],
         message,
