@@ -124,7 +124,7 @@ class _AirflowAction:
         """Carry it out once."""
         if found := next(self.problems(context.parameters), None):
             raise ActionRefused(f"{found[0]}: {found[1]}")
-        airflow = _looked_up(context.tools.settings.environment, context.parameters.get("airflow"))
+        airflow = looked_up(context.tools.settings.environment, context.parameters.get("airflow"))
         return await self.act(context, _Call(context, airflow))
 
     async def act(self, context: kinds.ActionContext, call: _Call) -> dict[str, Any]:
@@ -198,7 +198,8 @@ class ClearDagRun(_AirflowAction):
         return call.done(await call.request("POST", f"{path}/clear", body), run_id=run_id, cleared=True)
 
 
-def _looked_up(environment: Mapping[str, str], name: object) -> _Airflow:
+def looked_up(environment: Mapping[str, str], name: object) -> _Airflow:
+    """Give where the Airflow is that a rule names, and who asks there. Raises ActionRefused."""
     prefix = variable(_PREFIX, str(name)) if name is not None else _PREFIX
     url, user, password, token = (
         environment.get(f"{prefix}_{part}", "").strip() for part in ("URL", "USER", "PASSWORD", "TOKEN")

@@ -40,15 +40,11 @@ class Notify:
         """Send to every URL that has not taken the message yet."""
         settings = context.tools.settings
         where = _variable(str(context.parameters.get("to", "")))
-        urls = settings.environment.get(where, "").split()
-        if not urls:
-            raise ActionRefused(
-                f"nobody to tell: set {where} to one or several Apprise URLs where the coordinator runs"
-            )
+        targets = urls(settings.environment, str(context.parameters.get("to", "")))
         title = context.texts.text(str(context.parameters.get("title", "")))
         body = context.texts.text(str(context.parameters.get("body") or context.firing.get("reason") or title))
         delivered = {int(number) for number in context.progress.get("delivered", [])}
-        missing = {number: url for number, url in enumerate(urls) if number not in delivered}
+        missing = {number: url for number, url in enumerate(targets) if number not in delivered}
         try:
             sent = await context.tools.threads.call(
                 _send, missing, title, body, settings.notify_seconds, timeout=settings.notify_seconds * 2
@@ -62,6 +58,14 @@ class Notify:
         if failures:
             raise ActionRetry(f"{where}: {'; '.join(failures)}", progress={"delivered": sorted(delivered)})
         return {"to": where, "delivered": len(delivered)}
+
+
+def urls(environment: Mapping[str, str], to: str) -> list[str]:
+    """Give the URLs of a target. Raises ActionRefused."""
+    where = _variable(to)
+    if not (found := environment.get(where, "").split()):
+        raise ActionRefused(f"nobody to tell: set {where} to one or several Apprise URLs where the coordinator runs")
+    return found
 
 
 def _variable(to: str) -> str:

@@ -87,10 +87,10 @@ class Webhook:
         if found := next(self.problems(parameters), None):
             raise ActionRefused(f"{found[0]}: {found[1]}")
         environment = context.tools.settings.environment
-        url = _looked_up(environment, str(parameters["url"])) or context.texts.url(str(parameters["url"]))
+        url = looked_up(environment, str(parameters["url"])) or context.texts.url(str(parameters["url"]))
         body, content_type = _body(context)
         given = {
-            name: _looked_up(environment, value) or context.texts.text(value)
+            name: looked_up(environment, value) or context.texts.text(value)
             for name, value in parameters.get("headers", {}).items()
         }
         headers = {"content-type": content_type} if body else {}
@@ -117,7 +117,7 @@ def _bad_reference(field: str, value: str, prefix: str) -> Iterator[tuple[str, s
         yield field, f"only variables whose names begin with {prefix} can be named here: `env:{prefix}ONCALL`"
 
 
-def _looked_up(environment: Mapping[str, str], value: str) -> str:
+def looked_up(environment: Mapping[str, str], value: str) -> str:
     """Give what a variable holds that a rule names; empty when it names none. Raises ActionRefused."""
     if not value.startswith("env:"):
         return ""

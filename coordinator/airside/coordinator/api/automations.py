@@ -9,6 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator import linting
+from airside.coordinator.actions.missing import missing
+from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.api import bodies, documents, examples
 from airside.coordinator.api.aside import aside
 from airside.coordinator.api.paging import answer
@@ -56,6 +58,7 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
     """Create what is new, write a new revision of what changed, leave the rest. What the file lacks is not deleted.
 
     Mistakes are answered all at once, each with `line`, `column`, `path` and `message`, and nothing is applied.
+    `warnings` say what the actions need of this server and would not find: variables, an extra, an allowed address.
     """
     plane = default_plane_of(request)
     text = await read_text(request, plane)
@@ -64,7 +67,13 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
         items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
     else:
         items = await plane.automations.apply(found)
-    return answer({"items": items, "next": None})
+    settings = ActionSettings()
+    lacking = [
+        {"automation": automation.name, "path": path, "message": message}
+        for automation in found
+        for path, message in missing(automation.to_document(), settings)
+    ]
+    return answer({"items": items, "next": None, "warnings": lacking})
 
 
 @routes.get(

@@ -105,6 +105,7 @@ AUTOMATION: Final[dict[str, Any]] = {
 CHANGES: Final[dict[str, Any]] = {
     "items": [{"name": "sales-by-nine", "revision": 3, "change": "updated"}],
     "next": None,
+    "warnings": [],
 }
 TOKEN: Final[dict[str, Any]] = {
     "id": "9f2c41d07be3a655",

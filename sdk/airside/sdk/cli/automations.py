@@ -31,6 +31,7 @@ def apply(
     """Create new automations and write a new revision of changed ones. Unchanged ones stay; none is deleted."""
     texts = [(name, _read(name)) for name in files]
     changes: list[dict[str, Any]] = []
+    lacking: list[dict[str, Any]] = []
     problems: list[str] = []
     from airside.sdk.exceptions import Refused
 
@@ -45,6 +46,7 @@ def apply(
                     headers={"Content-Type": "application/yaml"},
                 )
                 changes += answer["items"]
+                lacking += answer.get("warnings", [])
             except Refused as error:
                 if not error.problems:
                     raise
@@ -54,6 +56,10 @@ def apply(
     elif changes:
         rows = ((item["name"], item["revision"], item["change"]) for item in changes)
         output.table(("NAME", "REVISION", "WOULD BE" if dry_run else "CHANGE"), rows)
+    for warning in lacking:
+        output.note(
+            f"warning: {warning['automation']}: {warning['path']} would fail on this server: {warning['message']}"
+        )
     if problems:
         raise Failure(
             f"{output.count(len(problems), 'problem')}; those files are not applied", code=FAILED, details=problems
