@@ -37,7 +37,12 @@ from airside.coordinator.scheduling import Scheduler
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.token_store import TokenStore
 from airside.coordinator.views import reads
+from airside.coordinator.work.agents import Agents
+from airside.coordinator.work.claims import Claims
+from airside.coordinator.work.desk import WorkDesk
+from airside.coordinator.work.leases import Leases
 from airside.coordinator.work.stream import WorkStream
+from airside.coordinator.work.sweeping import Sweeper
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
@@ -129,6 +134,8 @@ class Coordinator:
         self._run_part("queries", QueryAsker(self.log, self._questions, self._ask).run)
         self._run_part("runs", watch.run, lambda: watch.seen)
         self._run_part("deployments", self._deployments_read.run, lambda: self._deployments_read.book.position)
+        sweeper = self.agent_work.sweeper
+        self._run_part("work", sweeper.run, lambda: sweeper.looks)
         self._run_part("scheduler", self._schedule, lambda: self.scheduler.looks)
         self._run_part("broker", self.broker_watch.run, lambda: self.broker_watch.looks)
 
@@ -263,8 +270,19 @@ class Coordinator:
         self._deployments_read = BookReader(self.log, self._deployments_changed)
         store = DeploymentStore(self.log, self._deployments_read.settled)
         book = self._deployments_read.book
-        self.deployments = DeploymentDesk(book, store, Starter(store, proposals, work), work)
+        starter = Starter(store, proposals, work)
+        self.deployments = DeploymentDesk(book, store, starter, work)
         self.scheduler = Scheduler(self.log, book, proposals, work, self._waiting_runs)
+        leases, agents = (
+            Leases(self.log.nc, replicas=self.settings.replicas),
+            Agents(self.log, replicas=self.settings.replicas),
+        )
+        for part in (leases, agents):
+            await part.start()
+            self._stops.append(part.stop)
+        claims = Claims(self.log, book, store, proposals, work=work, leases=leases)
+        sweeper = Sweeper(self.log, store, proposals, starter, work, claims=claims, leases=leases, agents=agents)
+        self.agent_work = WorkDesk(agents, claims, leases, sweeper)
 
     async def _deployments_changed(self) -> None:
         await self.scheduler.wake()

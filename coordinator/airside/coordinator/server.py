@@ -91,9 +91,10 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         yield coordinator, url
     finally:
         coordinator.feed.close()  # open event streams end; new requests are still answered until the next line
+        coordinator.shared_limits.close()
+        coordinator.agent_work.claims.closed = True
         http.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
-        coordinator.shared_limits.close()
         await coordinator.stop()
         gc.unfreeze()
 

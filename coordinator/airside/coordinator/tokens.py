@@ -32,6 +32,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     VIEWER = "viewer"
     INGEST = "ingest"
+    AGENT = "agent"
 
 
 class TokensUnavailable(AirsideError):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from airside.coordinator.api import (
+    agents,
     automations,
     backtest,
     deployments,
@@ -22,6 +23,7 @@ from airside.coordinator.api import (
     pages,
     problems,
     query,
+    queues,
     resources,
     routing,
     run_commands,
@@ -32,6 +34,7 @@ from airside.coordinator.api import (
     tokens,
     views,
     why_not,
+    work,
 )
 from airside.coordinator.api.gate import Gate
 from airside.coordinator.api.plane import Plane
@@ -57,6 +60,9 @@ _ROUTERS: Final = (
     run_commands,
     runs,
     deployments,
+    queues,
+    agents,
+    work,
     backtest,
     automations,
     why_not,

@@ -53,7 +53,7 @@ class Start(BaseModel):
     parent: str = Field("", max_length=1_000, description="id of the run that asks for it")
 
 
-StartBody = Annotated[Start | None, Body()]
+StartBody = Annotated[Start | None, Body(openapi_examples={"day": {"value": {"parameters": {"day": "2026-11-22"}}}})]
 
 
 @routes.get("/api/deployments", summary="List deployments", responses=documents.answers(good=examples.page(_EXAMPLE)))

@@ -15,8 +15,11 @@ PUBLIC_ROUTES: Final = PUBLIC_PATHS | {"/hooks/{slug}"}
 
 _ANY: Final = frozenset(Role)
 _READ: Final = frozenset({Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
-_POST: Final = frozenset({Role.INGEST, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
+#: What tells of what happens: also the processes that an agent starts, with the agent's token.
+_POST: Final = frozenset({Role.INGEST, Role.AGENT, Role.OPERATOR, Role.EDITOR, Role.ADMIN})
 _OPERATE: Final = frozenset({Role.OPERATOR, Role.EDITOR, Role.ADMIN})
+#: Claiming runs gives their parameters and credentials' names to whoever asks: no role has it by the way.
+_WORK: Final = frozenset({Role.AGENT, Role.ADMIN})
 _EDIT: Final = frozenset({Role.EDITOR, Role.ADMIN})
 _ADMIN: Final = frozenset({Role.ADMIN})
 
@@ -56,7 +59,19 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("DELETE", "/api/deployments/{flow}/{name}"): _EDIT,
     ("POST", "/api/deployments/{flow}/{name}/pause"): _OPERATE,
     ("POST", "/api/deployments/{flow}/{name}/resume"): _OPERATE,
-    ("POST", "/api/deployments/{flow}/{name}/run"): _OPERATE,
+    ("POST", "/api/deployments/{flow}/{name}/run"): _OPERATE | {Role.AGENT},
+    ("GET", "/api/queues"): _READ,
+    ("GET", "/api/queues/{name}"): _READ,
+    ("POST", "/api/queues/{name}/pause"): _OPERATE,
+    ("POST", "/api/queues/{name}/resume"): _OPERATE,
+    ("POST", "/api/queues/{name}/limit"): _OPERATE,
+    ("GET", "/api/agents"): _READ,
+    ("POST", "/api/agents"): _WORK,
+    ("POST", "/api/agents/{agent}/heartbeat"): _WORK,
+    ("POST", "/api/agents/{agent}/stop"): _WORK,
+    ("POST", "/api/work/claim"): _WORK,
+    ("POST", "/api/work/renew"): _WORK,
+    ("POST", "/api/work/finish"): _WORK,
     ("GET", "/api/automations"): _READ,
     ("POST", "/api/automations"): _EDIT,
     ("GET", "/api/automations/{name}"): _READ,

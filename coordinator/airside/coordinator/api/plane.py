@@ -13,6 +13,7 @@ from airside.coordinator.logs import Logs
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.runs import Desk
 from airside.coordinator.tokens import Tokens
+from airside.coordinator.work.desk import WorkDesk
 from airside.events.exceptions import AirsideError
 from airside.events.limits import Limits
 from airside.events.log import Batch, Head
@@ -152,6 +153,8 @@ class Plane(Protocol):
     def runs(self) -> Desk: ...
     @property
     def deployments(self) -> DeploymentDesk: ...
+    @property
+    def agent_work(self) -> WorkDesk: ...
     @property
     def shared_limits(self) -> SharedLimits: ...
     @property
