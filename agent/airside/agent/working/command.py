@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airside.agent.working.worker import Plan, Worker
     from airside.sdk.settings import ClientSettings
 
-_MAX_LIMIT: Final = 1_000
+_MAX_LIMIT: Final = 100
 
 
 def start(

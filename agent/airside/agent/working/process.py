@@ -99,7 +99,9 @@ def _environment(claim: Claim, code: Code, settings: Mapping[str, Any]) -> dict[
         raise CannotPrepare("infrastructure process: env must be names with texts")
     made = {**os.environ, **given, "PYTHONUNBUFFERED": "1", "AIRSIDE_LOG_CONSOLE": "false"}
     made |= {"AIRSIDE_RUN_ID": claim.run, "AIRSIDE_RUN_SEQ": str(claim.seq), CODE_VERSION: code.version}
-    return made | {OPTIONS: json.dumps(_options(claim))}
+    made |= {"AIRSIDE_RUN_NAME": claim.name, OPTIONS: json.dumps(_options(claim))}
+    flow, name, queue = (str(claim.deployment.get(key) or "") for key in ("flow", "name", "queue"))
+    return made | {"AIRSIDE_RUN_DEPLOYMENT": f"{flow}/{name}", "AIRSIDE_RUN_QUEUE": queue or "default"}
 
 
 def _options(claim: Claim) -> dict[str, float]:

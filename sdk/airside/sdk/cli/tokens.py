@@ -23,7 +23,8 @@ def create(
     name: Annotated[str, typer.Argument(help="Whose token it is, for the list.")],
     *,
     role: Annotated[
-        str, typer.Option("--role", help="admin, editor, operator, viewer, or ingest (posts events, nothing else).")
+        str,
+        typer.Option("--role", help="admin, editor, operator, viewer, agent (claims runs), or ingest (posts events)."),
     ] = "viewer",
     expires: Annotated[
         str | None, typer.Option("--expires", help="A time with a zone, or a span like 90d. Default: never.")

@@ -25,6 +25,8 @@ OWN: Final = {
     "resources": "airside.sdk.cli.resources:app",
     "runs": "airside.sdk.cli.runs:app",
     "deployments": "airside.sdk.cli.deployments:app",
+    "queues": "airside.sdk.cli.queues:app",
+    "agents": "airside.sdk.cli.agents:app",
     "automations": "airside.sdk.cli.automations:app",
     "limits": "airside.sdk.cli.limits:app",
     "query": "airside.sdk.cli.query:query",

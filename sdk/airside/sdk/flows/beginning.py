@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Set for the process that an agent starts: the run that it is to carry out, and how many changes it has had.
 RUN_ID, RUN_SEQ = "AIRSIDE_RUN_ID", "AIRSIDE_RUN_SEQ"
+#: Also set then: what the run is called, the deployment (flow/name) and the queue it comes from.
+RUN_NAME, DEPLOYMENT, QUEUE = "AIRSIDE_RUN_NAME", "AIRSIDE_RUN_DEPLOYMENT", "AIRSIDE_RUN_QUEUE"
 #: The commit of the code, where the agent knows it.
 CODE_VERSION = "AIRSIDE_CODE_VERSION"
 
@@ -34,6 +36,17 @@ def _digest(values: Mapping[str, Any]) -> str | None:
         return digest(dict(values))[:16] if values else None
     except Exception:  # noqa: BLE001 - people's objects
         return None
+
+
+def _origin(deployment: str, queue: str) -> list[dict[str, Any]]:
+    """Relate the run to what it was started from, with the ids that the plane gives them."""
+    found = []
+    if deployment:
+        about = {"id": f"deployment://{deployment}", "role": "deployment", "kind": "deployment", "name": deployment}
+        found.append(about)
+    if queue:
+        found.append({"id": f"queue://{queue}", "role": "queue", "kind": "queue", "name": queue})
+    return found
 
 
 def safe(name: str) -> str:
@@ -54,6 +67,10 @@ def new_run(
     tags = flow.options.tags | context.current_tags() | (parent.tags if parent is not None else frozenset())
     labels, related = naming.tagged(tags)
     related.insert(0, reporting.related("flow", "flow", flow.name))
+    called = None
+    if given:
+        called = os.environ.pop(RUN_NAME, None)
+        related += _origin(os.environ.pop(DEPLOYMENT, ""), os.environ.pop(QUEUE, ""))
     if parent is not None:
         related.append(reporting.related_run("parent", parent.run))
     if outer is not None:
@@ -61,7 +78,7 @@ def new_run(
     run = Run(
         kind="flow_run",
         id=run_id,
-        name=naming.run_name(flow.options, values, f"{flow.name}-{run_id[-8:]}"),
+        name=naming.run_name(flow.options, values, called or f"{flow.name}-{run_id[-8:]}"),
         related=related,
         labels=labels,
         details={

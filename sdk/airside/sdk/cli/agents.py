@@ -1,0 +1,31 @@
+"""`airside agents`: who carries runs out."""
+
+from airside.sdk.cli import options, output, tree
+from airside.sdk.cli.options import AsJson, Utc
+
+app = tree.new_group(("agents",), "See which agents there are, and which are alive.")
+
+
+@app.command(epilog=tree.examples("airside agents ls", "airside agents ls --json"))
+def ls(utc: Utc = False, as_json: AsJson = False) -> None:
+    """List agents, with their queues and what they run."""
+    with options.connect() as client:
+        found = client.get("/api/agents")["items"]
+    if as_json:
+        output.as_json(found)
+        return
+    rows = (
+        (
+            item["name"],
+            "alive" if item["alive"] else "lost",
+            ", ".join(item["queues"]),
+            len(item["running"]),
+            item["limit"],
+            item["version"],
+            output.moment(item["seen"], utc=utc),
+            item["id"],
+        )
+        for item in found
+    )
+    headers = ("NAME", "STATE", "QUEUES", "RUNNING", "LIMIT", "VERSION", "LAST HEARD", "ID")
+    output.table(headers, rows, empty="no agents")
