@@ -312,6 +312,9 @@ def test_runs_are_listed_and_shown(plane: Up) -> None:
     shown = airside("runs", "show", "run://cli/1")
     assert shown.code == 0
     assert "flow_run.failed" in shown.out
+    told = '{"message": "1 of 2 failed", "error": {"type": "ValueError", "message": "no good"}}'
+    emit(plane, "flow_run.failed", "run://cli/2", "--payload", told, *flow)
+    assert "1 of 2 failed; ValueError: no good" in airside("runs", "show", "run://cli/2").out
     by_the_end = airside("runs", "show", "1").out.splitlines()[0]
     assert by_the_end.split() == ["id", "run://cli/1"]
     assert airside("runs", "show", "run://cli/none").code == 1

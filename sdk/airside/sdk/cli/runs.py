@@ -85,6 +85,7 @@ def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
             ("ended", output.moment(item["ended"], utc=utc)),
             ("duration", _seconds(item["duration"])),
             *((f"  {key}", value) for key, value in item["labels"].items()),
+            *_reasons(item),
             *_question(item),
         ]
     )
@@ -160,6 +161,23 @@ def start(
 def retry(run_id: RunId, as_json: AsJson = False) -> None:
     """Run the same deployment again, as a new run."""
     _command(run_id, "retry", None, as_json=as_json)
+
+
+def _reasons(item: dict[str, Any]) -> list[tuple[str, object]]:
+    """Say why a run ended as it did, as its events tell: what was wrong, and who wanted it to end, for what reason."""
+    if item["state"] not in ("failed", "crashed", "cancelled"):
+        return []
+    found = []
+    for event in item["events"]:
+        word, payload = event["type"].partition(".")[2], event["payload"]
+        if event["resource"]["id"] != item["id"] or word not in (item["state"], "cancelling"):
+            continue
+        message, error = str(payload.get("message") or ""), payload.get("error")
+        if isinstance(error, dict) and str(error.get("message")) not in message:
+            message = f"{message}; {error.get('type')}: {error.get('message')}".removeprefix("; ")
+        if message:
+            found.append(message)
+    return [("why", text) for text in dict.fromkeys(found)]
 
 
 def _question(item: dict[str, Any]) -> list[tuple[str, object]]:
