@@ -10,6 +10,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from airside.coordinator.actions import ActionRunner
+from airside.coordinator.actions.kinds import PlaneTools
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.broker_watch import BrokerWatch
@@ -46,6 +47,7 @@ from airside.coordinator.work.sweeping import Sweeper
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
+from airside.events.log.connection import INBOX_PREFIX
 from airside.triggers.kinds.query import MAX_ROWS
 
 P = ParamSpec("P")
@@ -285,6 +287,8 @@ class Coordinator:
         self.agent_work = WorkDesk(agents, claims, leases, sweeper)
 
     async def _deployments_changed(self) -> None:
+        for queue in self.deployments.book.queues.values():
+            await self.deployments.work.keep(queue)
         await self.scheduler.wake()
 
     async def _schedule(self) -> None:
@@ -297,8 +301,19 @@ class Coordinator:
         return await self.run_read(reads.waiting_runs)
 
     async def _start_actions(self, url: str) -> None:
-        self.broker = NatsBroker(url.split(","), logger=None, name="airside-actions", max_reconnect_attempts=-1)
-        self.actions = ActionRunner(self.broker, self.log, on_outcome=self._count_action)
+        self.broker = NatsBroker(
+            url.split(","),
+            logger=None,
+            name="airside-actions",
+            max_reconnect_attempts=-1,
+            inbox_prefix=INBOX_PREFIX,
+        )
+        self.actions = ActionRunner(
+            self.broker,
+            self.log,
+            on_outcome=self._count_action,
+            plane=PlaneTools(self.deployments.starter, self.deployments.store, self.runs.commands, self.automations),
+        )
         await self.actions.start()
         self._stops.append(self.broker.stop)
         self._stops.append(self.actions.stop)

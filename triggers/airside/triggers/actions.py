@@ -141,6 +141,56 @@ class ClearDagRun(Strict):
     only_failed: bool = False
 
 
+class StartRun(Strict):
+    """Starts a run of a deployment; a repeat of the action starts no second one."""
+
+    deployment: Line = Field(description="its full name, as nightly/prod")
+    parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
+
+
+class CancelRun(Strict):
+    """Cancels a run."""
+
+    run: Line | None = Field(None, description="its id; when left out, the run that the event is about")
+    reason: Text | None = None
+
+
+class PauseDeployment(Strict):
+    """Pauses a deployment: its schedules start no more runs."""
+
+    deployment: Line | None = Field(None, description="its full name; when left out, the deployment of the event's run")
+
+
+class ResumeDeployment(Strict):
+    """Lets a paused deployment go on."""
+
+    deployment: Line | None = Field(None, description="its full name; when left out, the deployment of the event's run")
+
+
+class PauseQueue(Strict):
+    """Pauses a queue: agents are given none of its runs."""
+
+    queue: Line | None = Field(None, description="its name; when left out, the queue of the event's run")
+
+
+class ResumeQueue(Strict):
+    """Lets a paused queue go on."""
+
+    queue: Line | None = Field(None, description="its name; when left out, the queue of the event's run")
+
+
+class EnableAutomation(Strict):
+    """Lets an automation fire again."""
+
+    automation: Line
+
+
+class DisableAutomation(Strict):
+    """Keeps an automation from firing."""
+
+    automation: Line
+
+
 register("emit", Emit)
 register("webhook", Webhook)
 register("notify", Notify)
@@ -148,3 +198,11 @@ register("trigger_dag", TriggerDag)
 register("pause_dag", PauseDag)
 register("unpause_dag", UnpauseDag)
 register("clear_dag_run", ClearDagRun)
+register("start_run", StartRun)
+register("cancel_run", CancelRun)
+register("pause_deployment", PauseDeployment)
+register("resume_deployment", ResumeDeployment)
+register("pause_queue", PauseQueue)
+register("resume_queue", ResumeQueue)
+register("enable_automation", EnableAutomation)
+register("disable_automation", DisableAutomation)

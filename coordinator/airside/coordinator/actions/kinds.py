@@ -7,17 +7,41 @@ from typing import Any, Protocol
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.actions.texts import Texts
 from airside.coordinator.blocking import DaemonThreads
+from airside.coordinator.deployments.starting import Starter
+from airside.coordinator.deployments.store import DeploymentStore
 from airside.coordinator.outbound import GuardedClient
+from airside.coordinator.runs import Commands
+
+
+class Switches(Protocol):
+    """Switches automations on and off."""
+
+    async def enable(self, name: str) -> None: ...
+    async def disable(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneTools:
+    """What the plane itself can be told by an action."""
+
+    starter: Starter
+    store: DeploymentStore
+    commands: Commands
+    automations: Switches
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What actions act with. `create_once(subject, data)` writes to the log what must exist once for ever."""
+    """What actions act with. `create_once(subject, data)` writes to the log what must exist once for ever.
+
+    `plane` is None where a runner works without one.
+    """
 
     settings: ActionSettings
     client: GuardedClient
     threads: DaemonThreads
     create_once: Callable[[str, bytes], Awaitable[bool]]
+    plane: PlaneTools | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,16 @@ from airside.coordinator.actions.airflow import ClearDagRun, PauseDag, TriggerDa
 from airside.coordinator.actions.emit import Emit
 from airside.coordinator.actions.kinds import ActionKind
 from airside.coordinator.actions.notify import Notify
+from airside.coordinator.actions.plane import (
+    CancelRun,
+    DisableAutomation,
+    EnableAutomation,
+    PauseDeployment,
+    PauseQueue,
+    ResumeDeployment,
+    ResumeQueue,
+    StartRun,
+)
 from airside.coordinator.actions.webhook import Webhook
 
 _ALL: Final[tuple[ActionKind, ...]] = (
@@ -17,6 +27,14 @@ _ALL: Final[tuple[ActionKind, ...]] = (
     PauseDag(),
     UnpauseDag(),
     ClearDagRun(),
+    StartRun(),
+    CancelRun(),
+    PauseDeployment(),
+    ResumeDeployment(),
+    PauseQueue(),
+    ResumeQueue(),
+    EnableAutomation(),
+    DisableAutomation(),
 )
 
 KINDS: Final[Mapping[str, ActionKind]] = {kind.name: kind for kind in _ALL}

@@ -23,7 +23,7 @@ from nats.js.errors import NotFoundError
 
 from airside.coordinator.actions.executor import Executor, InvalidFiring
 from airside.coordinator.actions.intake import Intake, settle
-from airside.coordinator.actions.kinds import ActionKind, Tools
+from airside.coordinator.actions.kinds import ActionKind, PlaneTools, Tools
 from airside.coordinator.actions.lanes import Lanes
 from airside.coordinator.actions.registry import KINDS
 from airside.coordinator.actions.settings import ActionSettings
@@ -59,12 +59,13 @@ class ActionRunner:
         client: GuardedClient | None = None,
         kinds: Mapping[str, ActionKind] = KINDS,
         on_outcome: Callable[[str, str], None] = lambda kind, outcome: None,
+        plane: PlaneTools | None = None,
     ) -> None:
         self.settings = settings or ActionSettings()
         self._broker = broker
         self._log = log
         client = client or GuardedClient(self.settings.outbound)
-        tools = Tools(self.settings, client, DaemonThreads(), log.create_once)
+        tools = Tools(self.settings, client, DaemonThreads(), log.create_once, plane)
         self._executor = Executor(log, tools, kinds, on_outcome)
         self._lanes = self._new_lanes()
         self._running: dict[asyncio.Task[None], Msg] = {}

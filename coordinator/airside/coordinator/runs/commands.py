@@ -47,7 +47,16 @@ class Commands:
         self._log = log
         self._proposals = proposals
 
-    async def cancel(self, workspace: str, run: str, who: Who, *, force: bool = False, reason: str = "") -> Accepted:
+    async def cancel(
+        self,
+        workspace: str,
+        run: str,
+        who: Who,
+        *,
+        force: bool = False,
+        reason: str = "",
+        causes: tuple[str, ...] = (),
+    ) -> Accepted:
         """Ask the run's process to end it; a run that has none ends at once, and with `force` any does.
 
         Cancelling a run twice is harmless. Raises NoSuchRun, NotAllowed, RunChanged, LogError.
@@ -59,7 +68,7 @@ class Commands:
             at_once = force or now.state in _WITHOUT_PROCESS
             return State.CANCELLED if at_once else State.CANCELLING, {"message": reason} if reason else {}
 
-        return await self._command(workspace, run, who, decide)
+        return await self._command(workspace, run, who, decide, causes)
 
     async def pause(self, workspace: str, run: str, who: Who) -> Accepted:
         """Let the run begin no further task until it is resumed. Raises as `cancel`."""
@@ -110,7 +119,7 @@ class Commands:
         )
         return resource.id, await self._proposals.propose(event, State.SCHEDULED, 0)
 
-    async def _command(self, workspace: str, run: str, who: Who, decide: Any) -> Accepted:
+    async def _command(self, workspace: str, run: str, who: Who, decide: Any, causes: tuple[str, ...] = ()) -> Accepted:
         changed: RunChanged | None = None
         for _ in range(_TRIES):
             now = await self._present(workspace, run)
@@ -118,7 +127,7 @@ class Commands:
             if wanted is None:
                 return Accepted(now.position, now.state, now.seq)
             state, payload = wanted
-            event = following(now, state, who.payload() | payload)
+            event = following(now, state, who.payload() | payload, causes)
             try:
                 return await self._proposals.propose(event, state, now.seq)
             except NotAllowed:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
+
 from airside.coordinator.runs import present as presents
 from airside.coordinator.runs.exceptions import NotAllowed, RunChanged
 from airside.coordinator.runs.present import Present
@@ -18,6 +20,8 @@ from airside.events.log import Log, outgoing
 from airside.events.run_states import State
 from airside.events.wire import MAX_BYTES, Record, WireEvent
 
+#: Roles of what a run came from.
+_ORIGIN: Final = frozenset({"deployment", "queue"})
 #: A conflict that left the run as it was is tried again so often: the broker was between two writes.
 _TRIES: Final = 4
 
@@ -60,6 +64,7 @@ class Proposals:
             if now is not None and _is_same(now.record, event):
                 return Accepted(now.position, now.state, now.seq)
             check(now, state, expected)
+            message = outgoing(_with_origin(event, now))
             try:
                 position, known = await self._log.append(message, expected_last=now.position if now else 0, among=among)
             except Conflict:
@@ -83,6 +88,15 @@ def check(now: Present | None, state: State, expected: int) -> None:
         words = ", ".join(sorted(word for word in possible if word not in run_states.TASK_ONLY)) or "nothing"
         what = f"a run that is {last} changes" if last else "a new run begins"
         raise NotAllowed(f"{what} to {words}, not to {state}", now)
+
+
+def _with_origin(event: WireEvent, now: Present | None) -> WireEvent:
+    """Keep what a run is a run of: its process may not know the deployment and the queue that it came from."""
+    if now is None:
+        return event
+    told = {one.role for one in event.related}
+    kept = [one for one in now.record.event.related if one.role in _ORIGIN and one.role not in told]
+    return msgspec.structs.replace(event, related=(*event.related, *kept)) if kept else event
 
 
 def _is_same(stored: Record, event: WireEvent) -> bool:
