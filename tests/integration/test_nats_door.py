@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from tests.support.emitting import events, program, run, segments, until_numbers
 from tests.support.up import Up
 
@@ -23,7 +24,8 @@ def nats_url(home: Path, address: str) -> str:
 @pytest.fixture
 async def nc(plane: tuple[Coordinator, httpx.AsyncClient]) -> AsyncIterator[Client]:
     coordinator, _ = plane
-    client = await connect(nats_url(coordinator.home.path, coordinator.addresses["nats"]), name="producer")
+    url = nats_url(coordinator.home.path, coordinator.addresses["nats"])
+    client = await connect(url, name="producer", inbox_prefix=b"_INBOX")
     yield client
     await client.close()
 
@@ -44,6 +46,40 @@ async def test_the_answer_says_what_is_on_disk_and_an_id_counts_once(nc: Client)
     again = await ask(nc, [event("one"), event("two"), event("three")])
     assert (again["accepted"], again["duplicates"]) == (2, 1)
     assert again["last"] == first["first"] + 2
+
+
+@pytest.mark.parametrize(
+    "reply", ["$JS.API.STREAM.PURGE.KV_TOKENS", "ev.default.x.y", "fire.default.x.y", "_AIRSIDE_INBOX.x", "_INBOX"]
+)
+async def test_a_sender_cannot_choose_where_the_plane_writes(nc: Client, reply: str) -> None:
+    heard: list[str] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.subject)
+
+    await nc.subscribe(reply, cb=hear)
+    await nc.publish("airside.in.default", json.dumps(event(f"to-{reply}")).encode(), reply=reply)
+    assert (await ask(nc, event("after")))["accepted"] == 1
+    assert (await ask(nc, event(f"to-{reply}")))["duplicates"] == 1  # it was taken, and not answered
+    assert heard == []
+
+
+async def test_what_the_plane_is_told_passes_no_inbox_of_a_client(
+    nc: Client, plane: tuple[Coordinator, httpx.AsyncClient]
+) -> None:
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    await nc.subscribe("_INBOX.>", cb=hear)
+    await nc.flush()
+    made = await plane[1].post("/api/hooks", json={"name": "spied-on", "preset": "github"})
+    posted = await plane[1].post("/api/events", json=event("secret-of-another"))
+    assert (made.status_code, posted.status_code) == (201, 202)
+    await plane[0].projector.settled(posted.json()["last"], 20)
+    await nc.flush()
+    assert not [data for data in heard if b"spied-on" in data or b"secret-of-another" in data]
 
 
 async def test_cloudevents_come_structured_binary_and_in_batches(

@@ -206,6 +206,16 @@ async def test_a_token_that_was_revoked_ends_the_connection_before_more_is_taken
     assert stored(locked) == ["prefect:" + sample(1)["id"]]
 
 
+async def test_nobody_unknown_sends_a_large_message(locked: MemoryPlane) -> None:
+    async with served(locked) as url:
+        address = url.replace("http", "ws", 1) + "/api/events/in"
+        async with connect(address, subprotocols=["prefect"], ping_interval=None) as socket:
+            socket.transport.write(Frame(Opcode.TEXT, b"x" * 20_000, fin=False).serialize(mask=True, extensions=[]))
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code == 1009
+
+
 async def test_a_connection_that_says_nothing_is_closed(locked: MemoryPlane) -> None:
     async with served(locked) as url:
         address = url.replace("http", "ws", 1) + "/api/events/in"

@@ -116,6 +116,15 @@ async def test_an_id_that_another_proposer_used_for_the_same_number_is_refused_n
     assert sum(isinstance(outcome, RunChanged) for outcome in outcomes) == 1
 
 
+async def test_nobody_can_take_the_ids_of_the_plane_s_own_changes(plane: Plane) -> None:
+    run = uuid7()
+    assert (await propose(plane[1], run, "running", 0)).status_code == 200
+    for identifier in (f"{run}.2.cancelling", f"run://other/{run}.2.cancelled"):
+        event = {"id": identifier, "type": "x.y", "resource": "x://1"}
+        assert (await plane[1].post("/api/events", json=event)).status_code == 422
+    assert (await plane[1].post(f"/api/runs/{run}/cancel")).status_code in (200, 202)
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -131,6 +140,9 @@ async def test_an_id_that_another_proposer_used_for_the_same_number_is_refused_n
         ({"state": "running", "expected": 0, "resource": "run://airside/other"}, "resource.id"),
         ({"state": "running", "expected": 0, "workspace": "theirs"}, "workspace"),
         ({"state": "running", "expected": 0, "time": "yesterday"}, "time"),
+        ({"state": "running", "expected": 0, "payload": {"by": "alice"}}, "payload.by"),
+        ({"state": "running", "expected": 0, "payload": {"audit": {}}}, "payload.audit"),
+        ({"state": "running", "expected": 0, "source": "airside://runs"}, "source"),
     ],
 )
 async def test_a_bad_proposal_is_refused_naming_the_field(plane: Plane, given: dict[str, Any], field: str) -> None:

@@ -17,6 +17,10 @@ from websockets.server import ServerProtocol
 
 #: Under this name a scope says that pings come to the application.
 EXTENSION: Final = "airside.pong"
+#: With a message of this type the application says that it knows who sends: from then on messages may be large.
+ADMITTED: Final = "airside.admitted"
+#: One message of somebody unknown: a token, no more.
+MAX_FIRST_BYTES: Final = 16_384
 #: One message. Five times what Prefect itself takes: a client that is cut off sends the same again, for ever.
 MAX_MESSAGE_BYTES: Final = 8 * 2**20
 _base: Any = WebSocketsSansIOProtocol
@@ -28,7 +32,7 @@ class _HeldPongs(ServerProtocol):
 
     def __init__(self) -> None:
         # No compression: a few bytes of it may become gigabytes before anybody has looked.
-        super().__init__(max_size=MAX_MESSAGE_BYTES, logger=_log)
+        super().__init__(max_size=MAX_FIRST_BYTES, logger=_log)
         self.pings: deque[bytes] = deque()
 
     def recv_frame(self, frame: Frame) -> None:
@@ -74,6 +78,9 @@ class SocketProtocol(_base):  # type: ignore[misc]
 
     async def send(self, message: Any) -> None:
         """Send what the application wants sent; a pong to somebody who has gone is no matter."""
+        if message["type"] == ADMITTED:
+            self.conn.max_message_size = MAX_MESSAGE_BYTES
+            return
         if message["type"] != EXTENSION:
             await super().send(message)
             return

@@ -37,6 +37,8 @@ PATH: Final = "/api/events/in"
 SUBPROTOCOL: Final = "prefect"
 #: The server that answers pings only when it is told to says so under this name in a connection's scope.
 _PONG: Final = "airside.pong"
+#: And takes no large message before it is told that the sender is known.
+_ADMITTED: Final = "airside.admitted"
 _MAX_AUTH_CHARS: Final = 4_096
 #: How long events are held for a log that does not take them; then the client must keep them.
 _PATIENCE_SECONDS: Final = 60.0
@@ -118,6 +120,7 @@ class EventsIn:
                 await _pong(send, message)
                 continue
             principal = _principal(message, authenticate)
+            await send({"type": _ADMITTED})
             await send({"type": "websocket.send", "text": '{"type": "auth_success"}'})
             return principal
 

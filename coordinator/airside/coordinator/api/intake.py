@@ -1,6 +1,7 @@
 """What one request puts on the log: collected into chunks, submitted in order, added up."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,6 +26,10 @@ _PREFECT: Final = Problem(
     "", "looks like one of Prefect's events: its clients send them to the WebSocket /api/events/in"
 )
 _LONG_LINE_BYTES: Final = 8_192
+#: What `airside.coordinator.runs.present.change_id` makes with a word.
+_CHANGE_ID: Final = re.compile(
+    r"(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|run://.+)\.\d+\.[a-z]+", re.DOTALL
+)
 
 
 class Malformed(InvalidEvent):
@@ -74,8 +79,14 @@ class Intake:
                 raise InvalidEvent([_PREFECT, *error.problems]) from error
             raise
 
-    def own(self, event: WireEvent) -> WireEvent:
-        """Put an event into the caller's workspace. Raises InvalidEvent when it names somebody else's."""
+    def own(self, event: WireEvent, *, proposed: bool = False) -> WireEvent:
+        """Put an event into the caller's workspace.
+
+        Raises InvalidEvent when it names somebody else's, or takes an id that the plane gives to its changes of runs:
+        whoever had posted it before could keep a run from being cancelled. Only what is `proposed` may have one.
+        """
+        if not proposed and _CHANGE_ID.fullmatch(event.id):
+            raise InvalidEvent([Problem("id", "ids of this form are for changes of runs that the plane decides")])
         if event.workspace == self._workspace:
             return event
         if event.workspace == DEFAULT_WORKSPACE:

@@ -15,7 +15,7 @@ from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.api.runs import show_run
-from airside.coordinator.runs import RunChanged
+from airside.coordinator.runs import RunChanged, commands
 from airside.coordinator.runs import present as presents
 from airside.events import run_states, validation
 from airside.events.exceptions import InvalidEvent, Problem
@@ -25,6 +25,8 @@ from airside.events.wire import WireEvent
 routes = router("runs")
 
 MAX_CHANGES: Final = 1_000
+#: No run changes so often; and there is room above it for what the plane itself adds.
+_MAX_SEQ: Final = 2**31
 _JSON: Final = "application/json"
 
 
@@ -126,14 +128,19 @@ def _proposal(plane: Any, workspace: str, run: str, body: Mapping[str, Any]) -> 
     expected = given.pop("expected", None)
     word = given.pop("state", None)
     problems = []
-    if type(expected) is not int or not 0 <= expected < 2**53:
-        problems.append(Problem("expected", "must be the number of the run's last change; 0 for a new run"))
+    if type(expected) is not int or not 0 <= expected < _MAX_SEQ:
+        message = f"must be the number of the run's last change, below {_MAX_SEQ:,}; 0 for a new run"
+        problems.append(Problem("expected", message))
     if not isinstance(word, str) or word not in set(State) - run_states.TASK_ONLY:
         states = ", ".join(sorted(set(State) - run_states.TASK_ONLY))
         problems.append(Problem("state", f"must be one of {states}"))
     payload = given.get("payload", {})
     if not isinstance(payload, dict):
         problems.append(Problem("payload", "must be a JSON object"))
+    else:
+        problems += [Problem(f"payload.{name}", "is set by the server") for name in ("by", "audit") if name in payload]
+    if str(given.get("source", "")).startswith(commands.SOURCE):
+        problems.append(Problem("source", f"{commands.SOURCE} is the plane itself"))
     if problems:
         raise InvalidEvent(problems)
     resource = given.get("resource", run)
@@ -147,7 +154,7 @@ def _proposal(plane: Any, workspace: str, run: str, body: Mapping[str, Any]) -> 
     else:
         given["resource"] = {"id": run, "kind": "flow_run"}
     given.setdefault("time", datetime.now(UTC).isoformat())
-    event = Intake(plane, workspace).own(validation.parse_object(given, plane.limits))
+    event = Intake(plane, workspace).own(validation.parse_object(given, plane.limits), proposed=True)
     if about != run:
         raise InvalidEvent([Problem("resource.id", f"must be {run}, as in the path")])
     own = presents.change_id(run, seq)
@@ -163,8 +170,9 @@ def _follows(event: WireEvent, last: dict[str, tuple[int, State]]) -> None:
         raise InvalidEvent([Problem("type", "must be flow_run.<state> or task_run.<state>")])
     payload = event.payload_object()
     seq, previous = payload.get("seq"), payload.get("previous")
-    if type(seq) is not int or not 0 < seq < 2**53:
-        raise InvalidEvent([Problem("payload.seq", "must be the number of the change, from 1 on")])
+    if type(seq) is not int or not 0 < seq <= _MAX_SEQ:
+        message = f"must be the number of the change, from 1 to {_MAX_SEQ:,}"
+        raise InvalidEvent([Problem("payload.seq", message)])
     run = event.resource.id
     if run in last:
         before, earlier = last[run]

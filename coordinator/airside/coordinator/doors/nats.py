@@ -9,6 +9,7 @@ Who may write to the subject may post to the workspace: NATS itself says who tha
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ SUBJECT: Final = "airside.in"
 #: Coordinators share the work: each request goes to one of them.
 _QUEUE: Final = "airside-in"
 _AT_ONCE: Final = 32
+#: Inboxes of clients. The coordinator's own are elsewhere: see `airside.events.log.connection`.
+_INBOX: Final = re.compile(r"_INBOX[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+){1,8}")
 _log = logging.getLogger("airside.doors")
 
 
@@ -41,6 +44,7 @@ class NatsDoor:
             f"{SUBJECT}.*",
             queue=_QUEUE,
             max_workers=_AT_ONCE,
+            no_reply=True,  # FastStream would answer anywhere
             decoder=_undecoded,
             title="ingest",
             description="Events for a workspace: one, a list, or CloudEvents. Answered once they are on disk.",
@@ -60,8 +64,10 @@ class NatsDoor:
 
     async def _receive(self, body: bytes, message: NatsMessage) -> None:
         answer = await self._answer(body, message)
-        if message.reply_to:
+        if _may_answer(message.reply_to):
             await message.raw_message.respond(answer)
+        elif message.reply_to:
+            _log.warning("a request on %s asked for its answer where no answers go", message.raw_message.subject)
 
     async def _answer(self, body: bytes, message: NatsMessage) -> bytes:
         subject = message.raw_message.subject
@@ -78,6 +84,11 @@ class NatsDoor:
             return bytes(problems.render(problem).body)
         except Exception:  # noqa: BLE001 - the sender gets an answer whatever happens
             return bytes(problems.unexpected(subject).body)
+
+
+def _may_answer(subject: str) -> bool:
+    """Tell whether this is an inbox. We may write anywhere; a sender must not choose the log, or a store."""
+    return _INBOX.fullmatch(subject) is not None
 
 
 async def _read(intake: Intake, headers: Mapping[str, str], body: bytes) -> list[WireEvent]:

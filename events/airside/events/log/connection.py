@@ -10,6 +10,9 @@ from nats.errors import Error as NatsError
 from airside.events.exceptions import LogUnavailable
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
+#: Answers to the plane go to inboxes of its own: what it reads of the log and of its stores arrives there, and clients
+#: who may post may listen on `_INBOX.>`.
+INBOX_PREFIX: Final = b"_AIRSIDE_INBOX"
 _log = logging.getLogger("airside.log")
 
 
@@ -32,6 +35,7 @@ async def connect(
     name: str,
     timeout: float = CONNECT_TIMEOUT_SECONDS,
     client: type[Client] = Client,
+    inbox_prefix: bytes = INBOX_PREFIX,
     **options: Any,
 ) -> Client:
     """Connect to a NATS server or cluster (several URLs between commas).
@@ -45,6 +49,7 @@ async def connect(
             connection.connect(
                 [part.strip() for part in url.split(",")],
                 name=name,
+                inbox_prefix=inbox_prefix,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0.25,  # type: ignore[arg-type]
                 ping_interval=20,
