@@ -158,3 +158,41 @@ async def test_an_agent_is_listed_until_it_takes_leave(plane: Plane) -> None:
     assert (await client.post(f"/api/agents/{agent}/stop", json={})).status_code == 204
     await until(client, "/api/agents", lambda body: body["items"] == [])
     assert (await client.post(f"/api/agents/{agent}/heartbeat", json={})).status_code == 404
+
+
+async def finished(client: httpx.AsyncClient, claim: dict[str, Any]) -> None:
+    assert await told(client, claim["run"], "running", claim["seq"] + 1) == 200
+    assert await told(client, claim["run"], "completed", claim["seq"] + 2) == 200
+    body = {"claim": claim["claim"], "outcome": "done"}
+    assert (await client.post("/api/work/finish", json=body)).status_code == 200
+
+
+async def test_a_deployments_limit_lets_further_runs_wait(plane: Plane) -> None:
+    _, client = plane
+    agent = await registered(client)
+    runs = await started(client, 3, concurrency={"limit": 2})
+    first = await claimed(client, agent, limit=3)
+    assert len(first) == 2
+    await finished(client, first[0])
+    (last,) = await claimed(client, agent, limit=3, wait=10)
+    assert {first[0]["run"], first[1]["run"], last["run"]} == set(runs)
+
+
+async def test_a_deployment_may_cancel_the_run_that_is_one_too_many(plane: Plane) -> None:
+    _, client = plane
+    agent = await registered(client)
+    _, second = await started(client, 2, concurrency={"limit": 1, "on_full": "cancel_new"})
+    assert len(await claimed(client, agent, limit=3)) == 1
+    assert (await state_of(client, second))["state"] == "cancelled"
+
+
+async def test_a_deployment_may_cancel_the_run_that_goes_on_for_a_newer_one(plane: Plane) -> None:
+    _, client = plane
+    agent = await registered(client)
+    first, second = await started(client, 2, concurrency={"limit": 1, "on_full": "cancel_running"})
+    (claim,) = await claimed(client, agent, limit=3)
+    assert (await state_of(client, first))["state"] == "cancelling"
+    body = {"claim": claim["claim"], "outcome": "crashed", "exit_code": 143}
+    assert (await client.post("/api/work/finish", json=body)).status_code == 200
+    assert (await state_of(client, first))["state"] == "cancelled"
+    assert [one["run"] for one in await claimed(client, agent, limit=3, wait=10)] == [second]

@@ -33,6 +33,8 @@ from airside.events.log import Log, Poison
 from airside.events.run_states import State
 
 _POLL_SECONDS: Final = 0.5
+#: Come again in two seconds: there may be room by then.
+_LATER: Final = b'-NAK {"delay": 2000000000}'
 _TAKE_SECONDS: Final = 2.0
 
 
@@ -49,6 +51,7 @@ class Claims:
         self._work = work
         self._leases = leases
         self.closed = False
+        self._counting = asyncio.Lock()  # of a deployment's runs that go on
 
     async def claim(
         self,
@@ -161,8 +164,38 @@ class Claims:
             await self._change(now, State.CANCELLED, {"message": "the deployment was paused, changed or deleted"})
             await self._work.settle(ack, b"+ACK")
             return None
-        lease = Lease(workspace=queue.workspace, run=run, claim=token_hex(16), agent=agent, queue=queue.name, ack=ack)
-        return await self._made(now, held, lease)
+        lease = Lease(
+            workspace=queue.workspace,
+            run=run,
+            claim=token_hex(16),
+            agent=agent,
+            queue=queue.name,
+            ack=ack,
+            deployment=held.name,
+        )
+        async with self._counting:
+            if await self._is_full(now, held, ack):
+                return None
+            return await self._made(now, held, lease)
+
+    async def _is_full(self, now: Present, held: Held, ack: str) -> bool:
+        """Do what the deployment says where as many of its runs as it allows are with agents."""
+        allowed = held.document.concurrency
+        going = self._leases.of_deployment(held.workspace, held.name)
+        if allowed is None or len(going) < allowed.limit:
+            return False
+        if allowed.on_full == "cancel_new":
+            await self._change(now, State.CANCELLED, {"message": f"{allowed.limit} runs of {held.name} go on already"})
+            await self._work.settle(ack, b"+ACK")
+            return True
+        if allowed.on_full == "cancel_running":
+            oldest = await presents.read(self._log, held.workspace, presents.resource_id(going[0].run))
+            if oldest is not None and run_states.may_change(oldest.state, State.CANCELLING):
+                await self._change(
+                    oldest, State.CANCELLING, {"message": "a newer run of its deployment takes its place"}
+                )
+        await self._work.settle(ack, _LATER)
+        return True
 
     async def _made(self, now: Present, held: Held, lease: Lease) -> dict[str, Any] | None:
         accepted = await self._change(now, State.PENDING, {"agent": lease.agent, "claim": lease.claim[:8]})

@@ -54,6 +54,7 @@ class Leases:
         """Write a lease; it lasts its time from now on."""
         try:
             await self._opened().put(lease.run, encode(lease))
+            self._bucket.entries[lease.run] = lease  # counted at once, not when the watch tells
         except (NatsError, TimeoutError) as error:
             raise WorkUnavailable(f"{WorkUnavailable.__doc__} ({error!r})") from error
 
@@ -63,6 +64,7 @@ class Leases:
             entry = await self._opened().get(lease.run)
             if lease_decoder.decode(entry.value or b"").claim == lease.claim:
                 await self._opened().delete(lease.run, last=entry.revision)
+                self._bucket.entries.pop(lease.run, None)
         except (KeyNotFoundError, KeyDeletedError, KeyWrongLastSequenceError, msgspec.MsgspecError):
             pass
         except (NatsError, TimeoutError) as error:
@@ -74,13 +76,10 @@ class Leases:
         silent = self._silence.look({key: self._bucket.revisions.get(key, 0) for key in entries})
         return [entries[key] for key, still in silent.items() if still > seconds and key in entries]
 
-    def of_agent(self, agent: str) -> Sequence[Lease]:
-        """Give the leases of an agent."""
-        return [lease for lease in self._bucket.entries.values() if lease.agent == agent]
-
-    def of_queue(self, workspace: str, queue: str) -> Sequence[Lease]:
-        """Give the leases of a queue."""
-        return [it for it in self._bucket.entries.values() if (it.workspace, it.queue) == (workspace, queue)]
+    def of_deployment(self, workspace: str, name: str) -> Sequence[Lease]:
+        """Give the leases of a deployment's runs, oldest run first where its id says when it was made."""
+        found = [it for it in self._bucket.entries.values() if (it.workspace, it.deployment) == (workspace, name)]
+        return sorted(found, key=lambda lease: lease.run)
 
     def _opened(self) -> KeyValue:
         if self._kv is None:

@@ -26,6 +26,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     agent: str
     queue: str
     ack: str
+    deployment: str = ""
     beats: int = 0
 
 
