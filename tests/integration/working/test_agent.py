@@ -172,13 +172,18 @@ def test_what_runs_goes_on_while_the_plane_is_away_and_is_told_later(
     wait(Path(f"{made}.on").exists)
     plane.away = True
     (tmp_path / "go").touch()
-    wait(made.exists)
+    assert process.stderr is not None
+    assert any(") done" in line for line in process.stderr)  # its process has ended, and nobody was there to be told
+    assert made.exists()
     plane.away = False
     code_, said = ended(process)
     assert code_ == 0, said
     (told,) = plane.bodies("/api/work/finish")
-    assert told["claim"] == f"claim-{run}"
-    assert told["outcome"] == "done"
+    assert (told["claim"], told["outcome"]) == (f"claim-{run}", "done")
+    paths = [where for where, _ in plane.told]
+    assert paths.index("/api/work/finish") > paths.index("/api/events")
+    posted = [event for batch in plane.bodies("/api/events") for event in batch]
+    assert [event["id"] for event in posted if event["type"] == "flow_run.completed"] == [f"{run}.4"]
 
 
 def test_ctrl_c_waits_for_what_runs(plane: AgentPlane, tmp_path: Path, code: Path) -> None:

@@ -82,6 +82,7 @@ def plan_of(
 
     token = loaded.token.get_secret_value() if loaded.token is not None else None
     variables = {"AIRSIDE_URL": loaded.url, "AIRSIDE_HOME": str(loaded.home)}
+    variables |= {"AIRSIDE_TOKEN": token} if token else {}
     described = {
         "version": version("airside"),
         "capabilities": {"storage": list(storage.KINDS), "infrastructure": ["process"]},
@@ -96,8 +97,9 @@ def plan_of(
         runs=_folder_of_runs(loaded.home),
         once=once,
         drain=drain,
-        variables=variables | ({"AIRSIDE_TOKEN": token} if token else {}),
+        variables=variables,
         secret=token,
+        deliver=lambda: _deliver({**os.environ, **variables}),
     )
 
 
@@ -121,6 +123,15 @@ async def work(
         await plane.close()
         shutil.rmtree(plan.runs, ignore_errors=True)
     return worker
+
+
+def _deliver(environment: Mapping[str, str]) -> str:
+    """Send events that runs left in the spool; give why the server did not take them, or ''."""
+    from airside.sdk.emitting import flushing
+    from airside.sdk.emitting import settings as emit_settings
+
+    loaded = emit_settings.load(environment)
+    return flushing.flush(loaded).away if (loaded.spool / loaded.target).is_dir() else ""
 
 
 def _folder_of_runs(home: Path) -> Path:

@@ -36,6 +36,8 @@ class Plan:
     drain: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret: str | None = field(default=None, repr=False)
+    #: Delivers events that processes which have ended left on disk; gives why it could not, or ''.
+    deliver: Callable[[], str] = field(default=lambda: "", repr=False)
 
 
 @dataclass(slots=True)
@@ -165,7 +167,7 @@ class Worker:
             if claim.token not in self._held:
                 self.counts["lost"] += 1
                 return
-            await self._patiently(lambda: self._plane.finish(told))
+            await self._patiently(lambda: self._finish(told))
             self.counts[told["outcome"]] += 1
         except NotHeld as error:
             self.counts["lost"] += 1
@@ -176,6 +178,12 @@ class Worker:
         finally:
             self._held.pop(claim.token, None)
             self._changed.set()
+
+    async def _finish(self, told: Mapping[str, Any]) -> None:
+        """Tell how a run ended, behind what its own process could not deliver any more."""
+        if away := await asyncio.to_thread(self._plan.deliver):
+            raise PlaneAway(away)
+        await self._plane.finish(told)
 
     async def _renewing(self) -> None:
         """Keep the claims of what runs."""
