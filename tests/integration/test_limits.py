@@ -1,6 +1,7 @@
 """Limits that processes share: never more than there is, first come first served, freed when a holder is gone."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,8 +18,14 @@ from tests.support.command import airside
 from tests.support.up import Up
 
 from airside.coordinator.coordinator import Coordinator
+from airside.coordinator.limits import Limit, LimitStore, QueueFull, TooMany, Wanted, book
+from airside.coordinator.limits.book import Step
+from airside.coordinator.limits.desk import Desk
+from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
+from airside.coordinator.watched_bucket import open_bucket
+from airside.events.log import connect
 
 HOLD = """
 import sys, time
@@ -180,6 +187,56 @@ async def test_what_is_no_limit_is_refused(both: list[httpx.AsyncClient]) -> Non
     assert (await client.get("/api/limits")).json()["items"] == []
     await put(client, 3)
     assert (await shown(both[1]))["slots"] == 3
+
+
+async def test_long_names_of_holders_are_cut_and_take_nobody_s_place(both: list[httpx.AsyncClient]) -> None:
+    client = both[0]
+    await put(client, 1)
+    many = [
+        client.post("/api/limits/warehouse/acquire", json={"lease": f"{n:0>100}", "holder": "\U0001f600" * 500})
+        for n in range(60)
+    ]
+    assert {answer.status_code for answer in await asyncio.gather(*many)} == {200}
+    assert (await shown(client))["leases"][0]["holder"] == "\U0001f600" * 50
+
+
+async def test_what_the_broker_takes_bounds_a_queue_and_the_others_are_refused(nats_server: EmbeddedServer) -> None:
+    nc = await connect(nats_server.url, name="test")
+    bucket = await open_bucket(nc, "LIMITS", 1)
+    desk = Desk(bucket, "a-key", 2_000)
+
+    def ask(number: int) -> Step[None]:
+        wanted = Wanted(lease=f"lease-{number}", holder="h" * 100)
+        there = Limit(workspace="default", name="warehouse", slots=1)
+        return lambda limit: (book.ask(limit or there, wanted, 10), None)
+
+    answers = await asyncio.gather(*(desk.do(ask(number)) for number in range(20)), return_exceptions=True)
+    kept = await bucket.get("a-key")
+    assert desk.limit is not None
+    assert [answer is None for answer in answers] == [number < len(desk.limit.entries) for number in range(20)]
+    assert 1_700 < len(kept.value or b"") <= 2_000
+    assert isinstance(answers[-1], QueueFull)
+    await desk.do(lambda limit: (limit and book.strike(limit, {"lease-0": None}), None))
+    await desk.do(ask(20))
+    await nc.close()
+
+
+async def test_there_are_only_so_many_limits_also_of_those_that_are_made_by_asking(nats_server: EmbeddedServer) -> None:
+    nc = await connect(nats_server.url, name="test")
+    store = LimitStore(nc, most=3)
+    await store.start()
+    asked = (store.take("default", f"rate-{n}", 1, 0, (1, 1.0)) for n in range(20))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(answer, TooMany) for answer in answers) >= 17
+    for n in range(3):
+        with contextlib.suppress(TooMany):
+            await store.put("default", f"more-{n}", 1)
+    assert len(store.all("default")) == 3
+    with pytest.raises(TooMany):
+        await store.take("default", "another", 1, 0, (1, 1.0))
+    await store.put("default", store.all("default")[0].name, 5)
+    await store.stop()
+    await nc.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """The book of a limit, whatever is done to it in whatever order."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airside.coordinator.limits import book
-from airside.coordinator.limits.book import LeaseLost, Limit, TooMany, Wanted
+from airside.coordinator.limits.book import Entry, LeaseLost, Limit, TooMany, Wanted
 
 _LEASES = st.sampled_from([f"lease-{number}" for number in range(6)])
 _STEPS = st.one_of(
@@ -40,6 +41,17 @@ def test_never_more_is_held_than_there_is_and_the_first_comes_first(
         granted = [entry.lease for entry in limit.entries if entry.held and before.get(entry.lease) is False]
         order = [lease for lease, held in before.items() if not held and limit.find(lease)]
         assert granted == order[: len(granted)]
+
+
+@given(st.text(max_size=500))
+def test_a_full_queue_fits_one_value_of_the_broker_whatever_its_holders_are_called(holder: str) -> None:
+    entry = Entry(
+        lease="x" * 100, holder=book.shortened(holder), slots=book.MAX_SLOTS, ttl=3_600 / 7, patience=40 / 7, beat=10**9
+    )
+    limit = Limit(
+        workspace="w" * 60, name="\U0001f600" * 200, slots=book.MAX_SLOTS, entries=(entry,) * book.MAX_ENTRIES
+    )
+    assert len(msgspec.json.encode(limit)) < 1_000_000
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(1, 3)), max_size=60), st.integers(3, 6), st.floats(0.5, 10))

@@ -28,7 +28,7 @@ from airside.sdk.limiting.exceptions import (
     LimitUnavailable,
 )
 from airside.sdk.limiting.keeper import Lease
-from airside.sdk.limiting.server import Away, Server
+from airside.sdk.limiting.server import Away, QueueFull, Server
 
 __all__ = [
     "LeaseLost",
@@ -195,6 +195,9 @@ class concurrency:  # noqa: N801 - read as a function: `with concurrency("wareho
                         raise LimitMissing(f"there is no limit {name}") from error
                     _warn(f"there is no limit {name}: nothing is limited")
                     return
+                except QueueFull:
+                    away_since, answer = None, {"granted": False}
+                    given_up.wait(_PAUSE_SECONDS)
                 except Away as error:
                     away_since = away_since or sent
                     if time.monotonic() - away_since > _PATIENCE_SECONDS:

@@ -118,6 +118,7 @@ _DESCRIPTIONS: Final = {
     413: ("body-too-large", "The body or one event is too large"),
     415: ("unsupported-media-type", "This content type or encoding is not taken"),
     422: ("invalid-event", "The input is refused; `problems` names each field"),
+    429: ("queue-full", "Too many wait already; try again after `Retry-After` seconds"),
     503: ("log-unavailable", "Try again after `Retry-After` seconds: ids make a repeat harmless"),
     507: ("log-full", "The log has no room left"),
 }

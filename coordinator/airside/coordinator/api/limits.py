@@ -19,6 +19,7 @@ from airside.coordinator.limits import (
     Limits,
     LimitsUnavailable,
     LimitUnknown,
+    QueueFull,
     TooMany,
     Wanted,
 )
@@ -50,7 +51,7 @@ class AcquireBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"slots": 2, "holder": "load", "ttl": 30, "wait": 15}]})
     slots: int = Field(1, ge=1, le=MAX_SLOTS)
-    holder: str = Field("", max_length=500, description="who asks, for people to read")
+    holder: str = Field("", max_length=500, description="who asks, for people to read; 100 characters are kept")
     lease: str = Field(
         default_factory=lambda: str(uuid4()),
         pattern=r"^[A-Za-z0-9._-]{8,100}$",
@@ -119,7 +120,7 @@ async def delete_limit(request: Request, name: str) -> Response:
 @routes.post(
     "/api/limits/{name}/acquire",
     summary="Take slots of a limit",
-    responses=documents.answers(404, 422, 503, good={**_LEASE, "granted": True, "delay": 0.0}),
+    responses=documents.answers(404, 422, 429, 503, good={**_LEASE, "granted": True, "delay": 0.0}),
 )
 async def acquire(request: Request, name: str, wanted: AcquireBody) -> Response:
     """Take a lease, waiting up to `wait` seconds; first come, first served.
@@ -177,6 +178,9 @@ async def _guarded(work: Awaitable[Any]) -> Any:
         raise ApiProblem(409, "lease-lost", str(error)) from error
     except TooMany as error:
         raise ApiProblem(422, "too-many", str(error)) from error
+    except QueueFull as error:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise ApiProblem(429, "queue-full", str(error), headers=headers) from error
     except LimitsUnavailable as error:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise ApiProblem(503, "limits-unavailable", str(error), headers=headers) from error

@@ -19,6 +19,9 @@ MAX_LIMITS: Final = 1_000
 MAX_SLOTS: Final = 1_000_000
 #: Leases and waiters of one limit: they are written as one value of the broker's store.
 MAX_ENTRIES: Final = 2_000
+#: What is kept of a holder's name. With it, MAX_ENTRIES of any kind stay below the 1 MB that the broker takes.
+MAX_HOLDER_CHARS: Final = 100
+MAX_HOLDER_BYTES: Final = 200
 
 
 class LimitsUnavailable(AirsideError):
@@ -34,7 +37,11 @@ class LeaseLost(AirsideError):
 
 
 class TooMany(AirsideError):
-    """This can never be granted, or too many wait already; the message says which."""
+    """This can never be granted, or there are too many limits; the message says which."""
+
+
+class QueueFull(AirsideError):
+    """So many hold this limit or wait for it that no more are taken. Try again later."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename={"lease": "id"}):
@@ -134,7 +141,7 @@ def define(limit: Limit | None, new: Limit) -> Limit:
 
 
 def ask(limit: Limit, wanted: Wanted, patience: float) -> Limit:
-    """Show that somebody wants, or still wants, a lease; it may be granted at once. Raises TooMany."""
+    """Show that somebody wants, or still wants, a lease; it may be granted at once. Raises TooMany, QueueFull."""
     if limit.per:
         raise TooMany(f"{limit.name} is a rate limit; nothing of it is held")
     if limit.slots and wanted.slots > limit.slots:
@@ -143,9 +150,21 @@ def ask(limit: Limit, wanted: Wanted, patience: float) -> Limit:
     if present is not None:
         return _replaced(limit, msgspec.structs.replace(present, beat=present.beat + 1, patience=patience))
     if len(limit.entries) >= MAX_ENTRIES:
-        raise TooMany(f"{len(limit.entries):,} hold {limit.name} or wait for it; no more are taken")
-    entry = Entry(lease=wanted.lease, holder=wanted.holder, slots=wanted.slots, ttl=wanted.ttl, patience=patience)
+        raise full(limit)
+    holder = shortened(wanted.holder)
+    entry = Entry(lease=wanted.lease, holder=holder, slots=wanted.slots, ttl=wanted.ttl, patience=patience)
     return grant(msgspec.structs.replace(limit, entries=(*limit.entries, entry)))
+
+
+def full(limit: Limit) -> QueueFull:
+    """Make the refusal of one more."""
+    return QueueFull(f"{len(limit.entries):,} hold {limit.name} or wait for it; no more are taken. Try again later")
+
+
+def shortened(holder: str) -> str:
+    """Keep the beginning of a holder's name, as people can read it; in JSON none of it takes more than its bytes."""
+    readable = "".join(one if one.isprintable() else " " for one in holder[:MAX_HOLDER_CHARS])
+    return readable.encode()[:MAX_HOLDER_BYTES].decode(errors="ignore")
 
 
 def renew(limit: Limit, lease: str, ttl: float | None) -> Limit:

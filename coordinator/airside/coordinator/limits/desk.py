@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
+from airside.coordinator.limits import book
 from airside.coordinator.limits.book import Limit, LimitsUnavailable, Step, T
 from airside.events.exceptions import AirsideError
 
@@ -26,9 +27,11 @@ _BLIND_SECONDS: Final = 12.0
 class Desk:
     """One limit as this coordinator sees it."""
 
-    def __init__(self, bucket: KeyValue, key: str) -> None:
+    def __init__(self, bucket: KeyValue, key: str, most_bytes: int) -> None:
         self._bucket = bucket
         self._key = key
+        #: What the broker takes as one value.
+        self._most_bytes = most_bytes
         self._waiting: list[tuple[Step[Any], asyncio.Future[Any]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -118,18 +121,15 @@ class Desk:
         if self.revision < 0:
             await self._read()
         for attempt in range(_MAX_CONFLICTS):
-            before, limit = self.limit, self.limit
-            results: list[Any] = []
-            for step, _ in steps:
-                try:
-                    limit, result = step(limit)
-                except AirsideError as error:
-                    result = error
-                results.append(result)
-            if limit is before:
+            limit, results = self._applied(steps, bounded=False)
+            value = _written(limit)
+            if len(value) > self._most_bytes:
+                limit, results = self._applied(steps, bounded=True)
+                value = _written(limit)
+            if limit is self.limit:
                 return results
             try:
-                self.learn(await self._put(limit), limit)
+                self.learn(await self._put(value), limit)
                 return results
             except KeyWrongLastSequenceError:
                 if attempt:  # somebody else is as busy: let one of us go first
@@ -137,8 +137,25 @@ class Desk:
                 await self._read()
         raise LimitsUnavailable("too many coordinators change this limit at once; try again")
 
-    async def _put(self, limit: Limit | None) -> int:
-        value = b"" if limit is None else msgspec.json.encode(limit)
+    def _applied(
+        self, steps: list[tuple[Step[Any], asyncio.Future[Any]]], *, bounded: bool
+    ) -> tuple[Limit | None, list[Any]]:
+        """Do steps on the limit as it is known. `bounded`: refuse each entry with which it would be too large."""
+        limit = self.limit
+        results: list[Any] = []
+        for step, _ in steps:
+            try:
+                made, result = step(limit)
+                longer = limit and made and len(made.entries) > len(limit.entries)
+                if bounded and limit and longer and len(_written(made)) > self._most_bytes:
+                    raise book.full(limit)
+                limit = made
+            except AirsideError as error:
+                result = error
+            results.append(result)
+        return limit, results
+
+    async def _put(self, value: bytes) -> int:
         return await self._bucket.update(self._key, value, last=max(self.revision, 0))
 
     async def _read(self) -> None:
@@ -151,6 +168,10 @@ class Desk:
             self.learn(revision, None)
             return
         self.learn(entry.revision or 0, _read(entry.value or b""))
+
+
+def _written(limit: Limit | None) -> bytes:
+    return b"" if limit is None else msgspec.json.encode(limit)
 
 
 def _read(value: bytes) -> Limit | None:

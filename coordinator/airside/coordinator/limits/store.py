@@ -38,14 +38,17 @@ BUCKET: Final = "LIMITS"
 #: A place is kept so long after the request that waited for it has ended.
 _BETWEEN_REQUESTS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
+#: The headers and the subject of a write, which count against what the broker takes.
+_HEADER_BYTES: Final = 4_096
 _log = logging.getLogger("airside.limits")
 
 
 class LimitStore:
     """Limits in the bucket LIMITS. `start` before use, `stop` at the end."""
 
-    def __init__(self, nc: Client, *, replicas: int = 1) -> None:
+    def __init__(self, nc: Client, *, replicas: int = 1, most: int = MAX_LIMITS) -> None:
         self._nc = nc
+        self._most = most
         self._replicas = replicas
         self._bucket = WatchedBucket(nc, BUCKET, decoder.decode, replicas=replicas, changed=self._changed)
         self._kv: KeyValue | None = None
@@ -87,11 +90,11 @@ class LimitStore:
 
     async def put(self, workspace: str, name: str, slots: int, per: float = 0.0) -> Limit:
         """Make a limit, or change its size; leases stay. Raises TooMany."""
-        if len(self._desks) >= MAX_LIMITS and key_of(workspace, name) not in self._desks:
-            raise TooMany(f"there are {MAX_LIMITS:,} limits; remove those of no use")
         new = Limit(workspace=workspace, name=name, slots=slots, per=per)
 
         def step(limit: Limit | None) -> tuple[Limit, Limit]:
+            if limit is None:
+                self._check_room()
             made = book.define(limit, new)
             return made, made
 
@@ -105,7 +108,7 @@ class LimitStore:
         """Take a lease, or a place in the queue for one, and wait for it as long as `wanted` says.
 
         Asking again with the same lease id keeps the place. Ends early when `left` says that nobody waits for the
-        answer: then the place is given up. Raises LimitUnknown, TooMany.
+        answer: then the place is given up. Raises LimitUnknown, TooMany, QueueFull.
         """
         patience = wanted.wait + _BETWEEN_REQUESTS
 
@@ -139,6 +142,7 @@ class LimitStore:
 
         def step(limit: Limit | None) -> tuple[Limit, Rate]:
             if limit is None and default is not None:
+                self._check_room()
                 limit = Limit(workspace=workspace, name=name, slots=default[0], per=default[1])
             if limit is None:
                 raise LimitUnknown(f"{LimitUnknown.__doc__}")
@@ -173,6 +177,12 @@ class LimitStore:
     async def _do(self, workspace: str, name: str, step: Step[T]) -> T:
         return await self._desk(workspace, name).do(step)
 
+    def _check_room(self) -> None:
+        """Check, while a limit is being made, that there may be one more. Raises TooMany."""
+        others = sum(desk.limit is not None or not desk.is_idle for desk in self._desks.values()) - 1
+        if others >= self._most:
+            raise TooMany(f"there are {self._most:,} limits; remove those of no use")
+
     def _desk(self, workspace: str, name: str) -> Desk:
         return self._desk_of(key_of(workspace, name))
 
@@ -180,7 +190,7 @@ class LimitStore:
         if self._kv is None:
             raise LimitsUnavailable("the store of limits was not started")
         if key not in self._desks:
-            self._desks[key] = Desk(self._kv, key)
+            self._desks[key] = Desk(self._kv, key, self._nc.max_payload - _HEADER_BYTES)
         return self._desks[key]
 
     def _changed(self) -> None:

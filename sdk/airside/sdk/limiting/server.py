@@ -16,6 +16,10 @@ class Away(LimitUnavailable):
     """The server does not answer now, and may later."""
 
 
+class QueueFull(LimitError):
+    """So many wait already that the server takes no more. It is a matter of time."""
+
+
 class Server:
     """The limits of one server. For any number of threads."""
 
@@ -30,7 +34,7 @@ class Server:
         )
 
     def post(self, name: str, verb: str, body: Mapping[str, Any], wait: float = 0.0) -> Any:
-        """Ask something of a limit. Raises Away, LimitMissing, LeaseLost, LimitError."""
+        """Ask something of a limit. Raises Away, QueueFull, LimitMissing, LeaseLost, LimitError."""
         return self._send("POST", f"/api/limits/{quote(name, safe='')}/{verb}", body, wait)
 
     def names(self, prefix: str) -> frozenset[str]:
@@ -54,6 +58,8 @@ class Server:
             raise LimitMissing(text)
         if slug == "lease-lost":
             raise LeaseLost(text)
+        if slug == "queue-full":
+            raise QueueFull(text)
         if answer.status_code >= 500 or answer.status_code == 429:
             raise Away(f"{self.url}: {text}")
         raise LimitError(text)
