@@ -10,6 +10,8 @@ import pytest
 from airside.coordinator.hooks import mapping, template
 from airside.coordinator.hooks.reading import Unmapped
 from airside.coordinator.hooks.signatures import Delivery
+from airside.events import trim
+from airside.events.exceptions import Problem
 from airside.events.limits import Limits
 from airside.events.wire import WireEvent
 
@@ -182,6 +184,23 @@ def test_a_large_body_is_cut_to_an_event_s_weight_and_says_so() -> None:
     assert set(event.payload_object()["left_out"]) == {"log", "note"}
     kept = mapping.keep(template.parse(SMALL), deliver(body), "d", HOOK, Limits(), problems=[])
     assert len(kept.payload) <= 40_000
+
+
+@pytest.mark.parametrize("many", [5_000, 60_000])
+def test_of_a_body_of_very_many_parts_the_beginning_is_kept_as_text(many: int) -> None:
+    delivery = deliver({"secret": "hidden", **{f"k{n}": n for n in range(many)}})
+    hidden = template.parse(SMALL + "without: [secret]")
+    kept = mapping.keep(hidden, delivery, "d", HOOK, Limits(), problems=[Problem("resource.id", "is not there")])
+    assert len(kept.payload) <= trim.MAX_PAYLOAD_BYTES
+    payload = kept.payload_object()
+    assert payload["body"].startswith('{"k0":0,"k1":1,')
+    assert len(payload["body"]) > 10_000
+    assert payload["left_out"][0].startswith("body: the first ")
+    assert payload["headers"] == {"content-type": "application/json"}
+    (event,) = run(SMALL, deliver({"job": "a", **{f"k{n}": n for n in range(many)}}))
+    assert len(event.payload) <= trim.MAX_PAYLOAD_BYTES + 2_000
+    assert event.payload_object()["job"] == "a"
+    assert event.payload_object()["left_out"][-1].endswith(" more")
 
 
 def test_long_ids_are_shortened_and_stay_different() -> None:

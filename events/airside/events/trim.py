@@ -1,7 +1,8 @@
 """Foreign payloads cut down to what an event may weigh. What is left out is named, never silent.
 
 Long texts (stack traces, compiled SQL) keep their beginning; then the heaviest removable parts go until the rest
-fits. `left_out` in the payload lists the path of everything that was cut or removed.
+fits, and of very many small ones the last. `left_out` in the payload lists the paths of what was cut or removed, or
+how many more there are.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,9 @@ from airside.events.limits import Limits
 
 MAX_TEXT_CHARS: Final = 2_048  # a stack trace's cause and place fit; the whole of it belongs into a log store
 MAX_PAYLOAD_BYTES: Final = 32_768  # ten times what tools send; every view, page and rule reads it
-MIN_REMOVED_BYTES: Final = 256  # removing less helps nobody
+MIN_REMOVED_BYTES: Final = 256  # removing less helps nobody, unless there are thousands
 MAX_LEFT_OUT: Final = 100
+_MAX_PATH_CHARS: Final = 200
 
 _INT64: Final = (-(2**63), 2**63 - 1)
 
@@ -29,10 +31,11 @@ def payload(data: dict[str, Any], removable: Iterable[Path], limits: Limits) -> 
     """
     left_out: list[str] = []
     copy: dict[str, Any] = _copy(data, "", left_out)
-    most = min(MAX_PAYLOAD_BYTES, limits.max_event_bytes // 2)
+    most = bound(limits)
+    paths = [tuple(text(step) for step in path) for path in removable]  # as `copy` names them
     excess = len(orjson.dumps(copy)) - most
     if excess > 0:
-        weighed = sorted(((_weight(copy, path), path) for path in removable), reverse=True)
+        weighed = sorted(((_weight(copy, path), path) for path in paths), reverse=True)
         for weight, path in weighed:
             if excess <= 0 or weight < MIN_REMOVED_BYTES:
                 break
@@ -41,7 +44,13 @@ def payload(data: dict[str, Any], removable: Iterable[Path], limits: Limits) -> 
             excess -= weight
     if excess > 0:
         left_out += _shorten_lists(copy, most)
-    return copy | ({"left_out": left_out[:MAX_LEFT_OUT]} if left_out else {})
+        left_out += _remove_last(copy, paths, most)
+    return copy | ({"left_out": _named(left_out)} if left_out else {})
+
+
+def bound(limits: Limits) -> int:
+    """Give the bytes that a payload is cut down to; `left_out` may come on top."""
+    return min(MAX_PAYLOAD_BYTES, limits.max_event_bytes // 2)
 
 
 def deeper_than(root: object, levels: int) -> bool:
@@ -77,6 +86,27 @@ def _copy(value: Any, path: str, left_out: list[str]) -> Any:
     if type(value) is int and not _INT64[0] <= value <= _INT64[1]:
         return str(value)
     return value
+
+
+def _remove_last(copy: dict[str, Any], paths: list[Path], most: int) -> list[str]:
+    """Remove parts from the last on until it fits: tens of thousands of them, each small."""
+    removed = []
+    excess = len(orjson.dumps(copy)) - most
+    for path in reversed(paths):
+        if excess <= 0:
+            break
+        if weight := _weight(copy, path):
+            _remove(copy, path)
+            removed.append(".".join(path))
+            excess -= weight + len(orjson.dumps(path[-1])) + 2  # its key, a colon and a comma
+    return removed[::-1]
+
+
+def _named(left_out: list[str]) -> list[str]:
+    if len(left_out) <= MAX_LEFT_OUT:
+        return [text(path, _MAX_PATH_CHARS) for path in left_out]
+    first = left_out[: MAX_LEFT_OUT - 1]
+    return [*(text(path, _MAX_PATH_CHARS) for path in first), f"… and {len(left_out) - len(first):,} more"]
 
 
 def _weight(root: Any, path: Path) -> int:

@@ -1,11 +1,13 @@
 """What a delivery says, as events: a pure function of the template, the delivery and the limits."""
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+import orjson
 
 from airside.coordinator.hooks.reading import Unmapped, public, read_body, without
 from airside.coordinator.hooks.signatures import Delivery
@@ -26,6 +28,9 @@ MAX_WORK: Final = 8_000_000
 #: Levels of a body that are followed; an event's payload may have fewer.
 _MAX_LEVELS: Final = 64
 _MAX_LISTED: Final = 20
+_MAX_PROBLEM_CHARS: Final = 300
+#: Of a body that cannot be kept in parts its beginning is kept, as text.
+_MAX_BEGINNING_BYTES: Final = 16_384
 #: Above this a number of seconds since 1970 would lie beyond the year 5138: it is milliseconds.
 _MAX_SECONDS: Final = 1e11
 
@@ -75,21 +80,46 @@ def keep(
     except Unmapped:
         body = delivery.body.decode(errors="replace")
     payload = {
-        "problems": [{"field": problem.field, "message": problem.message} for problem in problems[:_MAX_LISTED]],
+        "problems": [
+            {"field": trim.text(problem.field, 200), "message": trim.text(problem.message, _MAX_PROBLEM_CHARS)}
+            for problem in problems[:_MAX_LISTED]
+        ],
         "headers": public(delivery.headers),
         "query": public(delivery.query),
         "body": body,
     }
-    removable = [("body", key) for key in body] if isinstance(body, dict) else [("body",)]
     data = {
         "id": datasets.bounded(f"hook:{hook.name}:{identity}:unmapped", limits.max_id_chars),
         "type": UNMAPPED,
         "time": delivery.received.isoformat(),
         "source": hook.id,
         "resource": {"id": hook.id, "kind": "hook", "name": hook.name},
-        "payload": trim.payload(payload, [*removable, ("headers",), ("query",)], limits),
+        "payload": _kept(payload, limits),
     }
     return msgspec.structs.replace(validation.parse_object(data, limits), workspace=hook.workspace)
+
+
+def _kept(payload: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """Cut it down part by part; where that leaves nothing, or leaves out too much to name, keep the body's beginning.
+
+    That is JSON as far as it goes, without what the template says to leave out.
+    """
+    body, rest = payload["body"], [("headers",), ("query",)]
+    parts = [("body", key) for key in body] if isinstance(body, dict) else [("body",)]
+    trimmed = trim.payload(payload, [*rest, *parts], limits)
+    lost = len(parts) - (len(trimmed.get("body", ())) if isinstance(body, dict) else "body" in trimmed)
+    most = trim.bound(limits)
+    if not parts or (lost < len(parts) and lost <= trim.MAX_LEFT_OUT):
+        return trimmed
+    small = trim.payload({**payload, "body": ""}, rest, limits)
+    whole = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    room = min(_MAX_BEGINNING_BYTES, most - len(orjson.dumps(small)))
+    beginning = trim.text(whole[: max(room, 0)].decode(errors="ignore"), _MAX_BEGINNING_BYTES)
+    while (excess := len(orjson.dumps(beginning)) - room) > 0 and beginning:
+        beginning = beginning[: -max(1, excess // 2)]
+    kept = len(beginning.encode())
+    note = f"body: the first {kept:,} of its {len(whole):,} bytes are kept, as text"
+    return small | {"body": beginning, "left_out": [note, *small.get("left_out", ())][: trim.MAX_LEFT_OUT]}
 
 
 def _bounded_body(template: HookTemplate, delivery: Delivery) -> Any:
