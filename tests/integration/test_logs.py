@@ -1,16 +1,23 @@
 """Log lines of runs: kept beside the log of events, read, searched, followed, forgotten."""
 
 import asyncio
+import contextlib
 import gzip
 import json
+import subprocess
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from nats.aio.client import Client
 
 from airside.coordinator.coordinator import Coordinator
 from airside.coordinator.logs.store import LogSettings, LogStore
-from airside.coordinator.nats_server import EmbeddedServer
+from airside.coordinator.nats_server import EmbeddedServer, find_binary
+from airside.events.exceptions import LogError
 from airside.events.log import connect, streams
 
 RUN = "01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"
@@ -54,6 +61,13 @@ async def test_lines_are_taken_as_ndjson_and_compressed_and_once(plane: tuple[Co
         answer = await client.post("/api/logs", content=body, headers=headers)
         assert answer.json() == {"accepted": 2_500}
     assert await texts(client, limit=10_000) == [f"line {number}" for number in range(2_500)]
+
+
+async def test_other_lines_under_the_same_key_are_not_lost(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    for number in (1, 2, 1):
+        assert (await post(client, [line(number)], **{"Idempotency-Key": "same"})).json() == {"accepted": 1}
+    assert await texts(client) == ["line 1", "line 2"]
 
 
 async def test_pages_follow_each_other_without_a_gap(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
@@ -156,3 +170,36 @@ async def test_old_lines_go_and_settings_apply_to_a_stream_that_exists(nats_serv
     second = (await streams.api(nc, "STREAM.INFO.LOGS"))["config"]
     assert (second["max_age"], second["max_bytes"]) == (86_400 * 10**9, 2**20)
     await nc.close()
+
+
+async def test_on_a_small_disk_fewer_lines_are_kept_and_on_a_full_one_the_setting_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with small_broker(tmp_path, "100MB") as nc:
+        await LogStore(nc).start()
+        assert (await streams.api(nc, "STREAM.INFO.LOGS"))["config"]["max_bytes"] == 2**26
+        assert "1,024 MiB of log lines, so 64 MiB are kept; AIRSIDE_LOGS_MAX_BYTES" in caplog.text
+        await LogStore(nc).start()  # a restart asks for more again, and keeps what there is
+        assert (await streams.api(nc, "STREAM.INFO.LOGS"))["config"]["max_bytes"] == 2**26
+    async with small_broker(tmp_path, "10MB") as nc:
+        with pytest.raises(LogError, match="AIRSIDE_LOGS_MAX_BYTES"):
+            await LogStore(nc).start()
+        await LogStore(nc, settings=LogSettings(max_bytes=2**20)).start()
+
+
+@contextlib.asynccontextmanager
+async def small_broker(folder: Path, room: str) -> AsyncIterator[Client]:
+    config, ports = folder / f"{room}.conf", folder / f"{room}.ports"
+    ports.mkdir()
+    config.write_text(f'listen: "127.0.0.1:-1"\njetstream {{ store_dir: "{folder / room}", max_file_store: {room} }}\n')
+    process = subprocess.Popen([find_binary(), "-c", config, "--ports_file_dir", ports], stderr=subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(20):
+            while not (found := list(ports.glob("*.ports"))):
+                await asyncio.sleep(0.02)
+        nc = await connect(json.loads(found[0].read_text())["nats"][0], name="test")
+        yield nc
+        await nc.close()
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -92,7 +92,7 @@ class RunLinesQuery(LinesQuery):
 async def post_logs(request: Request) -> Response:
     """Take up to 10,000 log lines; gzip is welcome. All are taken or none.
 
-    With an `Idempotency-Key` the same request sent again within two minutes counts once. Messages are cut at 32,768
+    With an `Idempotency-Key` the same lines sent again within two minutes count once. Messages are cut at 32,768
     characters. Airside's own tokens are masked; other secrets are not: do not log them.
     """
     plane = plane_of(request)

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -16,18 +18,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from airside.coordinator.logs import lines
 from airside.coordinator.logs.lines import PER_MESSAGE, Line
-from airside.events.exceptions import AirsideError, LogUnavailable
+from airside.events.exceptions import AirsideError, LogError, LogUnavailable
 from airside.events.log import streams
 from airside.events.subjects import token
 
 STREAM: Final = "LOGS"
 _NOT_FOUND: Final = 10_059
+#: The broker sets a stream's size aside when the stream is made, and has no such room on its disk.
+_NO_ROOM: Final = 10_047
+#: Less than this is not tried unless it is asked for.
+_LEAST_BYTES: Final = 16 * 2**20
 _DAY_NANOS: Final = 86_400 * 1_000_000_000
 #: Read from the broker at a time, and for one answer at most: who searches much goes on with `next`.
 _BATCH: Final = 64
 _MAX_SCAN_BYTES: Final = 32 * 2**20
 _ANSWER_SECONDS: Final = 5.0
 _MAX_FOLLOWERS: Final = 200
+_log = logging.getLogger("airside.logs")
 Wait: TypeAlias = Callable[[float], Awaitable[None]]
 
 
@@ -83,7 +90,10 @@ class LogStore:
         self._followers = 0
 
     async def start(self) -> None:
-        """Create the stream where it is missing, and make it as the settings say. Raises LogUnavailable."""
+        """Create the stream where it is missing, and make it as the settings say; smaller where the disk is small.
+
+        Raises LogUnavailable, and LogError when there is no room for even little.
+        """
         wanted = {
             "name": STREAM,
             "subjects": ["log.>"],
@@ -101,20 +111,49 @@ class LogStore:
         except streams.ApiError as error:
             if error.code != _NOT_FOUND:
                 raise
-            found = (await streams.api(self._nc, f"STREAM.CREATE.{STREAM}", wanted))["config"]
+            await self._fit(f"STREAM.CREATE.{STREAM}", wanted, present=0)
+            return
         changed = {key: wanted[key] for key in ("max_age", "max_bytes") if found.get(key) != wanted[key]}
         if changed:
-            await streams.api(self._nc, f"STREAM.UPDATE.{STREAM}", found | changed)
+            await self._fit(f"STREAM.UPDATE.{STREAM}", found | changed, present=max(found.get("max_bytes", 0), 0))
+
+    async def _fit(self, verb: str, wanted: dict[str, Any], *, present: int) -> None:
+        """Ask for the stream, and for half its size as often as the broker has no room, but not below the present."""
+        size = asked = wanted["max_bytes"]
+        while True:
+            try:
+                await streams.api(self._nc, verb, wanted | {"max_bytes": size})
+            except streams.ApiError as error:
+                if error.code != _NO_ROOM:
+                    raise
+                if size == present or (size <= _LEAST_BYTES and not present):
+                    raise LogError(
+                        f"the broker's disk has no room for {_mebibytes(size)} of log lines: free some, or ask for "
+                        f"less with AIRSIDE_LOGS_MAX_BYTES ({error})"
+                    ) from error
+                size = max(size // 2, present or _LEAST_BYTES)
+                continue
+            if size < asked:
+                _log.warning(
+                    "the broker's disk has no room for %s of log lines, so %s are kept; AIRSIDE_LOGS_MAX_BYTES sets it",
+                    _mebibytes(asked),
+                    _mebibytes(size),
+                    extra={"action": "logs.smaller"},
+                )
+            return
 
     async def stop(self) -> None:
         """Nothing is open."""
 
     async def add(self, workspace: str, posted: Sequence[Line], batch: str | None) -> None:
-        """Keep lines. `batch` names a request that may be sent again: its lines count once. Raises LogUnavailable."""
+        """Keep lines. `batch` names a request that may be sent again: the same lines of it count once.
+
+        Other lines under the same name are kept too. Raises LogUnavailable.
+        """
         js = self._nc.jetstream()
         try:
             for number, (run, body) in enumerate(lines.messages(posted)):
-                headers = {"Nats-Msg-Id": f"{workspace}.{batch}.{number}"} if batch else None
+                headers = {"Nats-Msg-Id": _message_id(workspace, batch, number, body)} if batch else None
                 await js.publish(_subject(workspace, run), body, headers=headers, timeout=_ANSWER_SECONDS)
         except (NatsError, TimeoutError) as error:
             raise LogUnavailable(f"log lines are not acknowledged: {error!r}") from error
@@ -195,6 +234,14 @@ class LogStore:
         finally:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
+
+
+def _message_id(workspace: str, batch: str, number: int, body: bytes) -> str:
+    return f"{workspace}.{batch}.{number}.{sha256(body).hexdigest()[:32]}"
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def _subject(workspace: str, run: str | None) -> str:
