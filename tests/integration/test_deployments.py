@@ -109,3 +109,11 @@ async def test_a_deleted_deployment_is_gone_and_its_numbers_go_on_when_it_comes_
     assert (await client.get("/api/deployments/nightly/prod")).status_code == 404
     back = (await client.post("/api/deployments", json=NIGHTLY)).json()["items"][0]
     assert (back["change"], back["revision"]) == ("created", 3)
+
+
+async def test_a_schedule_whose_runs_could_not_begin_is_refused_when_it_is_applied(plane: Plane) -> None:
+    _, client = plane
+    schedules = [{"every": "1h", "parameters": {"rows": "many"}}]
+    answer = await client.post("/api/deployments", json={**NIGHTLY, "schedules": schedules})
+    assert answer.status_code == 422
+    assert answer.json()["problems"] == [{"field": "schedules.0.parameters.rows", "message": "must be integer"}]

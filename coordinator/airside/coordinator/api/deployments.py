@@ -14,6 +14,7 @@ from airside.coordinator.api.automations import read_text
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.deployments import runs as deployed
 from airside.coordinator.deployments.book import Held
 from airside.coordinator.deployments.starting import Asked, ParametersRefused
 from airside.coordinator.deployments.store import NoSuchDeployment
@@ -178,13 +179,26 @@ def _parse(text: str) -> list[tuple[Deployment, bool]]:
     found, problems = [], []
     for place, document in enumerate(given):
         try:
-            found.append((deployments.parse(_plain(document)), isinstance(document, dict) and "enabled" in document))
+            parsed = deployments.parse(_plain(document))
+            _check_schedules(parsed)
+            found.append((parsed, isinstance(document, dict) and "enabled" in document))
         except InvalidDeployment as error:
             prefix = f"{place}." if isinstance(data, list) else ""
             problems += [Problem(f"{prefix}{one.field}".rstrip("."), one.message) for one in error.problems]
     if problems:
         raise invalid("invalid-deployment", "The deployment is refused; nothing is applied.", problems)
     return found
+
+
+def _check_schedules(document: Deployment) -> None:
+    """Check what the schedules' runs will be given. Raises InvalidDeployment."""
+    problems = [
+        Problem(f"schedules.{place}.{one.field}", one.message)
+        for place, schedule in enumerate(document.schedules)
+        for one in deployed.problems(document, document.parameters | schedule.parameters)
+    ]
+    if problems:
+        raise InvalidDeployment(problems)
 
 
 def _plain(value: Any) -> Any:

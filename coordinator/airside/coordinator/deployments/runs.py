@@ -13,6 +13,7 @@ from airside.coordinator.deployments.book import Held
 from airside.coordinator.runs import answers
 from airside.coordinator.runs import present as presents
 from airside.events import deployments
+from airside.events.deployments import Deployment
 from airside.events.exceptions import Problem
 from airside.events.wire import Micros, WireEvent, WireRelated, WireResource, from_micros
 
@@ -46,9 +47,9 @@ def id_of_key(workspace: str, name: str, key: str) -> str:
     return str(uuid5(_IDS, "\0".join((workspace, name, "key", key))))
 
 
-def problems(held: Held, parameters: Mapping[str, Any]) -> list[Problem]:
+def problems(document: Deployment, parameters: Mapping[str, Any]) -> list[Problem]:
     """Check parameters by the deployment's schema; each problem names its field, as `parameters.day`."""
-    schema = held.document.parameters_schema
+    schema = document.parameters_schema
     if not schema:
         return []
     try:

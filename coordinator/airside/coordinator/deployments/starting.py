@@ -51,7 +51,7 @@ class Starter:
         if held is None:
             raise NoSuchDeployment(f"there is no deployment `{name}`")
         parameters = {**held.document.parameters, **asked.parameters}
-        if found := deployed.problems(held, parameters):
+        if found := deployed.problems(held.document, parameters):
             raise ParametersRefused(found)
         run = asked.run or (deployed.id_of_key(workspace, name, asked.key) if asked.key else uuid7())
         due = asked.due if asked.due is not None else wall_clock()
