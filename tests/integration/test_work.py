@@ -196,3 +196,16 @@ async def test_a_deployment_may_cancel_the_run_that_goes_on_for_a_newer_one(plan
     assert (await client.post("/api/work/finish", json=body)).status_code == 200
     assert (await state_of(client, first))["state"] == "cancelled"
     assert [one["run"] for one in await claimed(client, agent, limit=3, wait=10)] == [second]
+
+
+async def test_a_run_that_is_tried_again_is_given_to_an_agent_with_its_parameters(plane: Plane) -> None:
+    _, client = plane
+    agent = await registered(client)
+    (run,) = await started(client)
+    (claim,) = await claimed(client, agent)
+    body = {"claim": claim["claim"], "outcome": "crashed", "exit_code": 1}
+    assert (await client.post("/api/work/finish", json=body)).status_code == 200
+    retried = await client.post(f"/api/runs/{run}/retry")
+    assert retried.status_code == 201
+    (again,) = await claimed(client, agent, wait=20)
+    assert (f"run://airside/{again['run']}", again["parameters"]) == (retried.json()["id"], {"day": "today"})

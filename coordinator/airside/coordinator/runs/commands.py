@@ -14,9 +14,9 @@ from airside.coordinator.runs import present as presents
 from airside.coordinator.runs.exceptions import AnswerRefused, NoDeployment, NoSuchRun, NotAllowed, RunChanged
 from airside.coordinator.runs.present import Present
 from airside.coordinator.runs.proposals import Accepted, Proposals
-from airside.events import run_states
+from airside.events import run_states, subjects
 from airside.events.exceptions import Problem
-from airside.events.log import Log
+from airside.events.log import Log, Poison
 from airside.events.model import uuid7
 from airside.events.run_states import State
 from airside.events.wire import WireEvent, WireRelated, WireResource
@@ -24,6 +24,8 @@ from airside.events.wire import WireEvent, WireRelated, WireResource
 SOURCE: Final = "airside://runs"
 #: No process works on a run in one of these: it can be ended from here.
 _WITHOUT_PROCESS: Final = frozenset({State.SCHEDULED, State.LATE, State.SUSPENDED, State.CRASHED})
+#: What a run that is tried again takes over.
+_AGAIN: Final = ("deployment", "revision", "parameters", "queue", "priority", "infrastructure")
 #: The run may change between the look at it and the command; then the command looks again.
 _TRIES: Final = 5
 
@@ -97,7 +99,7 @@ class Commands:
         if now.state not in run_states.TERMINAL:
             raise NotAllowed(f"the run is {now.state}; only one that has ended is tried again", now)
         old = now.record.event
-        related = [one for one in old.related if one.role in ("flow", "deployment")]
+        related = [one for one in old.related if one.role in ("flow", "deployment", "queue")]
         if not any(one.role == "deployment" for one in related):
             raise NoDeployment(f"{NoDeployment.__doc__}")
         new = uuid7()
@@ -106,6 +108,7 @@ class Commands:
         )
         related.append(WireRelated(old.resource.id, "retry_of", "flow_run", old.resource.name))
         payload = {"seq": 1, "attempt": 1, "parameters_of": old.resource.id, **who.payload()}
+        payload |= await self._as_before(workspace, old.resource.id)
         event = WireEvent(
             id=presents.change_id(new, 1),
             type=f"flow_run.{State.SCHEDULED}",
@@ -118,6 +121,12 @@ class Commands:
             workspace=workspace,
         )
         return resource.id, await self._proposals.propose(event, State.SCHEDULED, 0)
+
+    async def _as_before(self, workspace: str, run: str) -> dict[str, Any]:
+        """Read with what a run was scheduled, for another one: where it waits, and its parameters."""
+        first = await self._log.last(subjects.event(workspace, run, f"flow_run.{State.SCHEDULED}"))
+        payload = {} if first is None or isinstance(first, Poison) else first.event.payload_object()
+        return {name: payload[name] for name in _AGAIN if name in payload}
 
     async def _command(self, workspace: str, run: str, who: Who, decide: Any, causes: tuple[str, ...] = ()) -> Accepted:
         changed: RunChanged | None = None
