@@ -102,6 +102,18 @@ async def test_a_schedule_has_its_next_runs_ahead_and_a_pause_takes_them_back(pl
     assert not {run["id"] for run in runs} & {run["id"] for run in again}
 
 
+async def test_what_a_pause_takes_back_never_comes_to_wait(plane: Plane) -> None:
+    coordinator, client = plane
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": [{"every": "4s"}]})
+    await scheduled(client, 20)
+    await client.post("/api/deployments/nightly/prod/pause")
+    await scheduled(client, 0)
+    deadline = time.monotonic() + 10
+    while (state := (await coordinator.log.nc.jetstream().stream_info("WORK")).state).messages > 1:
+        assert time.monotonic() < deadline, state  # one moment may have passed before the pause
+        await asyncio.sleep(0.05)
+
+
 async def test_a_deleted_deployment_is_gone_and_its_numbers_go_on_when_it_comes_back(plane: Plane) -> None:
     _, client = plane
     await client.post("/api/deployments", json=NIGHTLY)

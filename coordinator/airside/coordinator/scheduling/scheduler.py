@@ -27,6 +27,7 @@ _LOOK_SECONDS: Final = 5.0
 #: A run that no agent has taken so long after its time is late.
 LATE_AFTER: Final = MINUTE
 _AT_ONCE: Final = 32
+_MOST_KNOWN: Final = 100_000
 _log = logging.getLogger("airside.scheduler")
 #: Gives (workspace, run) of the runs that the views know as scheduled or late.
 Waiting = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
@@ -92,6 +93,8 @@ class Scheduler:
 
     async def tidy(self, now: Micros) -> None:
         """Look at the runs that wait: cancel what a newer revision took back, arm what is not, call late what is."""
+        if len(self._armed) > _MOST_KNOWN:
+            self._armed.clear()  # to arm a run again is harmless
         await asyncio.gather(*(self._look_after(workspace, run, now) for workspace, run in await self._waiting()))
 
     def _due(self, held: Held, schedule: Schedule, now: Micros) -> list[Micros]:
@@ -125,6 +128,7 @@ class Scheduler:
                 return
             if deployed.is_void(payload, self._book.deployments.get((workspace, name))):
                 await self._change(found, State.CANCELLED, payload, "the deployment was paused, changed or deleted")
+                await self._work.forget(workspace, run.rpartition("/")[2])
                 return
             await self._arm(workspace, run, found.seq, payload)
             due = deployed.due_of(payload)

@@ -75,6 +75,10 @@ class WorkStream:
         else:
             await self._publish(target, run, {"Nats-Expected-Last-Subject-Sequence": "0"})
 
+    async def forget(self, workspace: str, run: str) -> None:
+        """Take back a run whose time has not come. Raises LogError."""
+        await api(self.nc, f"STREAM.PURGE.{STREAM}", {"filter": f"timer.{workspace}.{run}"})
+
     async def keep(self, queue: Queue) -> str:
         """Make the queue's consumer as the queue is; give its name. Raises LogError."""
         name = consumer_of(queue)
