@@ -130,6 +130,7 @@ async def test_nobody_can_take_the_ids_of_the_plane_s_own_changes(plane: Plane) 
     [
         ({"state": "running"}, "expected"),
         ({"state": "running", "expected": -1}, "expected"),
+        ({"state": "running", "expected": 2**31}, "expected"),
         ({"state": "running", "expected": True}, "expected"),
         ({"state": "jumping", "expected": 0}, "state"),
         ({"state": "cached", "expected": 0}, "state"),
@@ -212,6 +213,7 @@ async def test_a_late_history_that_no_run_can_have_is_refused_whole(plane: Plane
             one("x", "task_run.failed"),
             one(9, "table.updated"),
             one(11, "task_run.failed", previous={"state": "running"}),
+            one(2**31 + 1, "task_run.failed"),
         ],
     )
     assert answer.status_code == 422
@@ -222,6 +224,7 @@ async def test_a_late_history_that_no_run_can_have_is_refused_whole(plane: Plane
         "5.payload.seq",
         "6.type",
         "7.payload.previous",
+        "8.payload.seq",
     ]
     assert (await plane[1].get("/api/status")).json()["log"]["last"] == (await plane[0].log.head()).last
     assert (await plane[1].get("/api/events/count?type=task_run.running")).json()["count"] == 0
