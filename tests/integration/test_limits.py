@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from tests.support.command import airside
 from tests.support.up import Up
@@ -26,6 +27,8 @@ from airside.coordinator.server import running
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.watched_bucket import open_bucket
 from airside.events.log import connect
+from airside.sdk.limiting.exceptions import LimitTimedOut
+from airside.sdk.limits import concurrency
 
 HOLD = """
 import sys, time
@@ -198,6 +201,30 @@ async def test_long_names_of_holders_are_cut_and_take_nobody_s_place(both: list[
     ]
     assert {answer.status_code for answer in await asyncio.gather(*many)} == {200}
     assert (await shown(client))["leases"][0]["holder"] == "\U0001f600" * 50
+
+
+async def test_a_full_queue_answers_429_and_code_waits_for_it_instead_of_going_on(
+    plane: tuple[Coordinator, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coordinator, client = plane
+    bucket = await open_bucket(coordinator.log.nc, "LIMITS", 1)
+    entries = tuple(
+        book.Entry(lease=f"lease-{n:04}", holder="", slots=1, ttl=600, patience=600) for n in range(book.MAX_ENTRIES)
+    )
+    limit = book.grant(Limit(workspace="default", name="warehouse", slots=1, entries=entries))
+    await bucket.put(book.key_of("default", "warehouse"), msgspec.json.encode(limit))
+    answer = await client.post("/api/limits/warehouse/acquire", json={})
+    assert (answer.status_code, answer.json()["type"]) == (429, "urn:airside:problem:queue-full")
+    assert int(answer.headers["Retry-After"]) > 0
+    monkeypatch.setenv("AIRSIDE_URL", str(client.base_url))
+
+    def hold() -> None:
+        with concurrency("warehouse", timeout=1.2):
+            raise AssertionError("held, though there was no room")
+
+    with pytest.raises(LimitTimedOut):
+        await asyncio.to_thread(hold)
+    assert (await acquire(client, "lease-0007"))["granted"] is False, "who has a place keeps it"
 
 
 async def test_what_the_broker_takes_bounds_a_queue_and_the_others_are_refused(nats_server: EmbeddedServer) -> None:
