@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,11 +29,30 @@ settings.register_profile("developer", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+_told_by_workers: list[int] = []
+
+
+def _histories() -> int:
+    budget = sys.modules.get("tests.property.budget")
+    return budget.COUNTED["histories"] if budget is not None else 0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the count of a worker process to the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["histories"] = _histories()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the count of a worker process."""
+    _told_by_workers.append(getattr(node, "workeroutput", {}).get("histories", 0))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many generated histories the engine and its reference models agreed on."""
-    budget = sys.modules.get("tests.property.budget")
-    if budget is not None and budget.COUNTED:
-        terminalreporter.write_line(f"{budget.COUNTED['histories']:,} generated histories were folded and compared")
+    if total := _histories() + sum(_told_by_workers):
+        terminalreporter.write_line(f"{total:,} generated histories were folded and compared")
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ class FlowProcess:
 def start(body: str, home: Path, url: str, **environment: str) -> FlowProcess:
     """Start a program; `step` is a task, `told()` stops until `go_on`."""
     program = _HEAD + textwrap.dedent(body)
-    settings = {"AIRSIDE_URL": url, "AIRSIDE_HOME": str(home), "AIRSIDE_HEARTBEAT": "0.3", **environment}
+    settings = {"AIRSIDE_URL": url, "AIRSIDE_HOME": str(home), "AIRSIDE_HEARTBEAT": "1.0", **environment}
     return FlowProcess(
         subprocess.Popen(
             [sys.executable, "-c", program],
@@ -87,7 +87,7 @@ def state(client: httpx.Client, run: str) -> dict[str, Any]:
     return found
 
 
-def until_state(client: httpx.Client, run: str, word: str, seconds: float = 30.0) -> dict[str, Any]:
+def until_state(client: httpx.Client, run: str, word: str, seconds: float = 60.0) -> dict[str, Any]:
     """Wait until a run is in a state."""
     return wait(lambda: found if (found := state(client, run)).get("state") == word else None, seconds)
 
@@ -98,7 +98,7 @@ def history(client: httpx.Client, run: str) -> list[str]:
     return [event["type"].partition(".")[2] for event in events if event["type"].startswith("flow_run.")]
 
 
-def wait(condition: Any, seconds: float = 30.0) -> Any:
+def wait(condition: Any, seconds: float = 60.0) -> Any:
     """Wait until something is so; gives what the condition gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

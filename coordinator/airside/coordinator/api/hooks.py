@@ -275,10 +275,10 @@ _reported: dict[str, tuple[float, int]] = {}
 def _report(hook: StoredHook, reason: str) -> None:
     """Log a refused delivery, at most once a minute for each hook, with how many there were since."""
     now = time.monotonic()
-    last, silent = _reported.get(hook.key, (float("-inf"), 0))
+    last, silent = _reported.get(hook.slug, (float("-inf"), 0))
     if now - last < _SECONDS_BETWEEN_REPORTS:
-        _reported[hook.key] = (last, silent + 1)
+        _reported[hook.slug] = (last, silent + 1)
         return
-    _reported[hook.key] = (now, 0)
+    _reported[hook.slug] = (now, 0)
     more = f" ({silent:,} more since the last report)" if silent else ""
     _log.warning("the hook %s refused a delivery: %s%s", hook.name, reason, more, extra={"action": "hooks.refused"})
