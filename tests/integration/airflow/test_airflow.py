@@ -66,6 +66,21 @@ def quick():
 
 
 quick()
+
+
+@dag(dag_id="killed", schedule=None)
+def killed():
+    @task
+    def victim():
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    victim()
+
+
+killed()
 """
 BROKEN_FILE = "from airflow.sdk import dag\nimport not_there_at_all\n"
 #: Notes how long each hook of ours held Airflow up, from outside.
@@ -285,6 +300,26 @@ def test_a_server_that_takes_connections_and_never_answers_does_not_hold_up_the_
     wanted = [(f"airflow.task.{word}", task, -1, 1) for task in ("one", "two") for word in ("running", "success")]
     runs = [(f"airflow.dag_run.{word}", "quick", None, None) for word in ("running", "success")]
     until_told(up, "hung", Counter([*wanted, *runs]), 180)
+
+
+def test_the_end_of_a_task_that_is_killed_is_told_once_by_whichever_route(
+    running: tuple[Up, Airflow], folder: Path
+) -> None:
+    up, airflow = running
+    airflow.trigger("killed", "killed")
+    assert airflow.ended("killed", "killed")["state"] == "failed"
+    watch(up, airflow, folder / "watcher")
+    whole = Counter(
+        {
+            ("airflow.dag_run.running", "killed", None, None): 1,
+            ("airflow.task.running", "victim", -1, 1): 1,
+            ("airflow.task.failed", "victim", -1, 1): 1,
+            ("airflow.dag_run.failed", "killed", None, None): 1,
+        }
+    )
+    until_told(up, "killed", whole)
+    watch(up, airflow, folder / "watcher-again")
+    assert told(up, "killed") == whole
 
 
 def test_actions_start_pause_and_clear_each_once(running: tuple[Up, Airflow], tmp_path: Path) -> None:
