@@ -35,7 +35,7 @@ def environment() -> Path:
     folder = cache / f"airflow-{VERSION}"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
-        base = next((found for name in _PYTHONS if (found := shutil.which(name))), None)
+        base = next((found for name in _PYTHONS if (found := shutil.which(name)) and _runs(found)), None)
         assert base is not None, f"Airflow needs one of {', '.join(_PYTHONS)}"
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([base, "-m", "venv", str(folder)], check=True)
@@ -44,6 +44,11 @@ def environment() -> Path:
         (folder / "ready").touch()
     subprocess.run([python, "-m", "pip", "install", "-q", "-e", f"{ROOT}[airflow]"], check=True, timeout=600)
     return python
+
+
+def _runs(python: str) -> bool:
+    """Tell whether this is a Python, and not a place holder for one that is not installed."""
+    return subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def free_port() -> int:
