@@ -135,7 +135,7 @@ class Coordinator:
         self._run_part("engine", self.engine.run, lambda: self.engine.position, self._stop_engine)
         self._run_part("queries", QueryAsker(self.log, self._questions, self._ask).run)
         self._run_part("runs", watch.run, lambda: watch.seen)
-        self._run_part("deployments", self._deployments_read.run, lambda: self._deployments_read.book.position)
+        self._run_part("deployments", self._deployments_read.run)  # it seldom has anything to read
         sweeper = self.agent_work.sweeper
         self._run_part("work", sweeper.run, lambda: sweeper.looks)
         self._run_part("scheduler", self._schedule, lambda: self.scheduler.looks)

@@ -62,7 +62,7 @@ async def test_nats_takes_what_the_sdk_wrote_in_the_same_two_modes(plane: Plane)
     coordinator, _ = plane
     password = (coordinator.home.path / "nats" / "password").read_text()
     address = coordinator.addresses["nats"].removeprefix("nats://")
-    nc = await connect(f"nats://airside:{password}@{address}", name="producer")
+    nc = await connect(f"nats://airside:{password}@{address}", name="producer", inbox_prefix=b"_INBOX")
     try:
         for write, accepted in ((http.to_binary_event, 1), (http.to_structured_event, 0)):
             message = write(landed("1"))
