@@ -58,7 +58,7 @@ def test_what_is_built_says_what_a_person_would_change_and_nothing_of_the_code(t
 
 
 def test_a_deployment_is_applied_shown_paused_resumed_and_removed() -> None:
-    build("-n", "cycle", "--every", "1h")
+    build("-n", "cycle", "--every", "1h", "-p", "day=today")
     applied = airside("deployments", "apply", "deployment.yaml", "--json")
     assert [(item["name"], item["change"]) for item in applied.json] == [("load/cycle", "created")]
     assert airside("deployments", "apply", "deployment.yaml", "--json").json[0]["change"] == "unchanged"
