@@ -93,7 +93,8 @@ def until_state(client: httpx.Client, run: str, word: str, seconds: float = 60.0
 
 
 def history(client: httpx.Client, run: str) -> list[str]:
-    """Give the states that a flow run has had, in the order of the log."""
+    """Give the states that a flow run has had, in the order of the log, once the views have read all of it."""
+    wait(lambda: client.get("/api/status").json()["views"]["lag"] == 0)
     events = client.get(f"/api/runs/run://airside/{run}").json()["events"]
     return [event["type"].partition(".")[2] for event in events if event["type"].startswith("flow_run.")]
 
