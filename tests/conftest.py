@@ -29,7 +29,16 @@ settings.register_profile("developer", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+_ORDER_IN_CI = 1
+
 _told_by_workers: list[int] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Shuffle the tests in the same way each time in CI; elsewhere in a new one."""
+    if os.environ.get("CI") and config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = _ORDER_IN_CI
 
 
 def _histories() -> int:

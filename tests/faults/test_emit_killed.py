@@ -111,6 +111,21 @@ def test_the_next_process_takes_over_what_a_killed_one_left(up: Up, tmp_path: Pa
     assert json.loads(aside.read_text())["event"] == '{"id": "torn", "type": "kill.tes'
 
 
+def test_a_process_that_ends_at_once_still_sends_what_an_earlier_one_left(up: Up, tmp_path: Path) -> None:
+    up.start()
+    up.kill()
+    emit_five = """
+        for n in range(5):
+            emit("kill.tested", "job://left", payload={"n": n}, durable=True)
+        """
+    run(emit_five, tmp_path / "sdk", up.url)
+    assert len(segments(tmp_path / "sdk")) == 1
+    up.start()
+    run('emit("kill.tested", "job://next"); flush(20)', tmp_path / "sdk", up.url)
+    assert segments(tmp_path / "sdk") == []
+    assert until_numbers(up, "job://left", 5) == list(range(5))
+
+
 def test_the_spool_of_a_living_process_is_its_own(up: Up, tmp_path: Path) -> None:
     up.start()
     up.kill()

@@ -49,7 +49,7 @@ def test_a_hook_is_made_sent_to_listed_shown_and_removed(tmp_path: Path) -> None
     assert sent.status_code == 202
     assert httpx.post(url, content=b"{}", headers={"X-Signature-256": signature}).status_code == 401
     headers, *rows = airside("hooks", "ls").rows
-    (row,) = (dict(zip(headers, cells, strict=True)) for cells in rows)
+    (row,) = (found for cells in rows if (found := dict(zip(headers, cells, strict=True)))["NAME"] == "apprise")
     assert (row["NAME"], row["PRESET"], row["ACCEPTED"], row["REFUSED"]) == ("apprise", "(template)", "1", "1")
     assert url.endswith(row["PATH"])
     assert row["LAST RECEIVED"] != "never"

@@ -75,7 +75,7 @@ class Up:
         deadline = time.monotonic() + seconds
         with self.client() as client:
             while not condition(client):
-                assert time.monotonic() < deadline, "it did not become true in time"
+                assert time.monotonic() < deadline, f"not true in time; status: {client.get('/api/status').text}"
                 time.sleep(0.05)
 
 

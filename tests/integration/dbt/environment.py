@@ -1,5 +1,6 @@
 """The dbt that is tested against: in an environment of its own, for its dependencies are not ours."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,17 +20,24 @@ def folder() -> Path:
     if GIVEN:
         return Path(GIVEN).parent
     environment = ROOT / ".venv-dbt"
-    mark, wanted = environment / "made-of.txt", REQUIREMENTS.read_text()
-    if not mark.exists() or mark.read_text() != wanted:
-        python = environment / "bin" / "python"
-        commands = [
-            [sys.executable, "-m", "venv", "--clear", str(environment)],
-            [str(python), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)],
-        ]
-        for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-            if done.returncode:
-                why = f"dbt cannot be installed: {done.stderr[-500:]}"
-                pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-        mark.write_text(wanted)
+    with (ROOT / ".venv-dbt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may come at once
+        _make(environment)
     return environment / "bin"
+
+
+def _make(environment: Path) -> None:
+    mark, wanted = environment / "made-of.txt", REQUIREMENTS.read_text()
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    python = environment / "bin" / "python"
+    commands = [
+        [sys.executable, "-m", "venv", "--clear", str(environment)],
+        [str(python), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)],
+    ]
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        if done.returncode:
+            why = f"dbt cannot be installed: {done.stderr[-500:]}"
+            pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    mark.write_text(wanted)

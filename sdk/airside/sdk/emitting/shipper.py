@@ -31,6 +31,8 @@ LINGER_SECONDS: Final = 0.02
 QUEUE_EVENTS: Final = 5_000
 LARGE_EVENT_BYTES: Final = 16 * 1024
 LEFT_OVER_SECONDS: Final = 30.0
+#: A process that ends helps those before it for so long, if it has not yet: it may be the last for hours.
+LEFT_OVER_AT_END_SECONDS: Final = 2.0
 #: After the disk took nothing, until it is asked again: asking costs the caller.
 NO_DISK_SECONDS: Final = 1.0
 #: Between tries while somebody waits in `drain`.
@@ -111,8 +113,9 @@ class Shipper:
         """Ship what there is within the time, put the rest on disk, and stop. Later events go straight to disk."""
         if self._ended:
             return
-        if not self._breaker.seconds:
-            self.drain(timeout, give_up_when_away=True)
+        deadline = time.monotonic() + timeout
+        if not self._breaker.seconds and self.drain(timeout, give_up_when_away=True):
+            self._wait_for_left_over(min(deadline, time.monotonic() + LEFT_OVER_AT_END_SECONDS))
         self._ended = True
         with self._locked():
             self._absorb()
@@ -123,6 +126,15 @@ class Shipper:
             thread.join(0.2)
             if not thread.is_alive():
                 self.spool.close()
+
+    def _wait_for_left_over(self, deadline: float) -> None:
+        """Let the thread look once at what others left, if it runs and has not yet."""
+        with self._changed:
+            while self._thread is not None and not self._next_left_over:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(left)
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: what waits is the parent's, and so are its thread and its files."""
@@ -279,7 +291,9 @@ class Shipper:
                 return
         is_time = time.monotonic() >= self._next_left_over
         if is_time and left_over.ship(self.spool, delivery, self.notices, self._has_more):
-            self._next_left_over = time.monotonic() + LEFT_OVER_SECONDS
+            with self._changed:
+                self._next_left_over = time.monotonic() + LEFT_OVER_SECONDS
+                self._changed.notify_all()
         if self._transport is not None:
             self._transport.rest()
 
