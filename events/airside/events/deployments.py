@@ -21,25 +21,23 @@ from urllib.parse import urlsplit
 from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from airside.events.durations import Duration
 from airside.events.exceptions import AirsideError, Problem
+from airside.events.infrastructure import Infrastructure, Process
+from airside.events.strict import Strict, told
 
 #: A scheduled run is not made up for beyond so many, whatever `catchup` says.
 MAX_CATCHUP: Final = 100
 DEFAULT_QUEUE: Final = "default"
 _MAX_SCHEDULES: Final = 50
 _CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|block:[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_UNKNOWN: Final = "unknown_keys"
 
 
 class InvalidDeployment(AirsideError):
@@ -48,26 +46,6 @@ class InvalidDeployment(AirsideError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("; ".join(str(problem) for problem in problems))
-
-
-class _Part(BaseModel):
-    """A part of the document: frozen, and no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and cls.model_config.get("extra") == "forbid":
-            unknown = {str(key): _nearest(key, cls.model_fields) for key in data if key not in cls.model_fields}
-            if unknown:
-                raise PydanticCustomError(_UNKNOWN, "unknown keys", {"keys": unknown})
-        return data
-
-
-def _nearest(word: object, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(str(word)[:80].lower(), list(known), n=1, cutoff=0.5)
-    return f"unknown key; did you mean `{close[0]}`?" if close else f"unknown key; known are {', '.join(known)}"
 
 
 def _one_name(text: str) -> str:
@@ -129,7 +107,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=
 Address = Annotated[Line, AfterValidator(_without_password)]
 
 
-class Schedule(_Part):
+class Schedule(Strict):
     """When runs start by themselves: a cron expression, an interval, or one moment."""
 
     name: Name = "schedule"
@@ -153,7 +131,7 @@ class Schedule(_Part):
         return self
 
 
-class Storage(_Part):
+class Storage(Strict):
     """Where the agent finds the code."""
 
     kind: Literal["path", "folder", "git", "fsspec"] = "path"
@@ -172,21 +150,14 @@ class Storage(_Part):
         return self
 
 
-class Infrastructure(_Part):
-    """What the agent starts the run in. Settings beside `kind` are checked by the agent, which knows its kinds."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    kind: Literal["process", "docker", "kubernetes"] = "process"
-
-
-class Concurrency(_Part):
+class Concurrency(Strict):
     """How many runs of this deployment may go on at once, and what happens to one too many."""
 
     limit: int = Field(ge=1, le=10_000)
     on_full: Literal["queue", "cancel_new", "cancel_running"] = "queue"
 
 
-class Deployment(_Part):
+class Deployment(Strict):
     """The whole document."""
 
     name: Name
@@ -201,7 +172,7 @@ class Deployment(_Part):
     priority: int = Field(5, ge=0, le=9, description="0 is served first")
     schedules: list[Schedule] = Field([], max_length=_MAX_SCHEDULES)
     storage: Storage = Storage()
-    infrastructure: Infrastructure = Infrastructure()
+    infrastructure: Infrastructure = Process()
     concurrency: Concurrency | None = None
     retries: int = Field(0, ge=0, le=1_000)
     retry_delay: Duration | None = None
@@ -240,16 +211,4 @@ def parse(data: Any) -> Deployment:
     try:
         return Deployment.model_validate(dict(data))
     except ValidationError as error:
-        raise InvalidDeployment(_told(error)) from None
-
-
-def _told(error: ValidationError) -> list[Problem]:
-    found = []
-    for entry in error.errors(include_url=False):
-        place = ".".join(str(part) for part in entry["loc"])
-        if entry["type"] == _UNKNOWN:
-            keys: Mapping[str, str] = entry["ctx"]["keys"]
-            found += [Problem(f"{place}.{key}" if place else key, text) for key, text in keys.items()]
-        else:
-            found.append(Problem(place, entry["msg"].removeprefix("Value error, ")))
-    return found
+        raise InvalidDeployment(told(error, ("infrastructure",))) from None
