@@ -10,10 +10,12 @@ from pathlib import Path
 from tests.support.flow_process import wait
 from tests.support.up import AIRSIDE, Up
 
-from airside.agent.working import execution, output, process, storage
+from airside.agent.working import execution, output, storage
+from airside.events import infrastructure
 from airside.events.deployments import Deployment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "agent.md").read_text()
+INFRASTRUCTURE = (Path(__file__).parents[2] / "docs" / "infrastructure.md").read_text()
 
 
 def commands() -> list[str]:
@@ -52,7 +54,8 @@ def test_the_page_names_what_there_is_and_the_true_times() -> None:
         if key not in ("version", "description", "tags", "slas", "enabled"):
             assert f"`{key}`" in PAGE, key
     assert all(f"`kind: {kind}`" in PAGE for kind in storage.KINDS)
-    assert all(f"`{key}`" in PAGE for key in process.SETTINGS - {"kind"})
+    for kind in (infrastructure.Process, infrastructure.Docker, infrastructure.Kubernetes):
+        assert all(f"`{key}`" in INFRASTRUCTURE for key in kind.model_fields)
     assert f"within {execution.NOTICE_SECONDS:g} seconds" in PAGE
     assert f"SIGKILL {execution.GRACE_SECONDS:g} seconds later" in PAGE
     assert f"the last {output._TAIL_LINES}" in PAGE.replace("\n  ", " ")

@@ -88,13 +88,13 @@ def _volume(text: str) -> str:
 
 def _operation(step: dict[str, Any]) -> dict[str, Any]:
     op, needed = step.get("op"), {"path"}
-    if op not in _OPERATIONS:
+    if not isinstance(op, str) or op not in _OPERATIONS:
         raise ValueError(f"`op` must be one of {', '.join(_OPERATIONS)}")
     needed |= _OPERATIONS[op]
     if missing := sorted(needed - set(step)):
         raise ValueError(f"`{op}` needs `{missing[0]}`")
     for name in needed - {"value"}:
-        if not isinstance(step[name], str) or not re.fullmatch(r"(/.{0,300})?", step[name]):
+        if not re.fullmatch(r"(/.{0,300})?", str(step[name])):
             raise ValueError(f"`{name}` must be a path such as /spec/template/spec/nodeSelector")
     if unknown := sorted(set(step) - needed - {"op"}):
         raise ValueError(f"`{op}` has no `{unknown[0][:80]}`")
@@ -164,7 +164,6 @@ class Docker(_Contained):
     memory: Size | None = Field(None, description="at most so much memory, as 512Mi; swap is not given beside it")
     cpus: float | None = Field(None, ge=0.01, le=1_024, description="at most so many cores, as 0.5")
     user: Line | None = Field(None, description="who it runs as; by default whom the image says")
-    working_folder: Line | None = Field(None, description="where it starts; by default where the image says")
     labels: dict[Line, Value] = Field({}, max_length=100)
     auto_remove: bool = Field(True, description="false: the ended container stays, to be looked at")
 

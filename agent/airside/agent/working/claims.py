@@ -31,10 +31,9 @@ class Claim:
         return found
 
     def settings(self, name: str) -> dict[str, Any]:
-        """Give the deployment's `storage` or `infrastructure`, which the run may override."""
+        """Give the deployment's `storage` or `infrastructure`; `self.infrastructure` is what the run overrides."""
         found = self.deployment.get(name)
-        chosen = dict(found) if isinstance(found, Mapping) else {}
-        return chosen | dict(self.infrastructure) if name == "infrastructure" else chosen
+        return dict(found) if isinstance(found, Mapping) else {}
 
 
 def read(found: Mapping[str, Any]) -> Claim:

@@ -6,6 +6,7 @@
         - NotHeld       the claim is somebody else's by now
         - UnknownAgent  the plane does not know this agent (any more)
     - CannotPrepare     the code or the settings of a run are no good on this machine
+        - NotHere       what the run is to be started in is not there now: another agent may have it
 """
 
 from airside.events.exceptions import AirsideError
@@ -29,3 +30,7 @@ class UnknownAgent(PlaneRefuses):
 
 class CannotPrepare(AirsideError):
     """A run cannot be started on this machine; the message says what is missing."""
+
+
+class NotHere(CannotPrepare):
+    """What a run is to be started in does not answer on this machine; the message says why."""

@@ -2,33 +2,36 @@
 
 import asyncio
 import shutil
-import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from airside.agent.working import process, storage
+from airside.agent.working import infrastructure
 from airside.agent.working.claims import Claim
 from airside.agent.working.exceptions import CannotPrepare
+from airside.agent.working.infrastructure.job import Job, Running, show
 from airside.agent.working.output import Output
+from airside.events.infrastructure import GRACE_SECONDS
 
-#: So long a run's own process has to notice that it was cancelled, before it gets SIGTERM.
+#: So long a run's own process has to notice that it was cancelled, before it is asked to end.
 NOTICE_SECONDS: Final = 10.0
-#: Between SIGTERM and SIGKILL, unless the deployment's infrastructure says otherwise.
-GRACE_SECONDS: Final = 30.0
-_MAX_GRACE_SECONDS: Final = 3_600.0
+#: What is to be killed and lives on is killed again.
+_AGAIN_SECONDS: Final = 5.0
+_WORDS: Final = {"process": "process", "docker": "container", "kubernetes": "job"}
 
 
 class Execution:
-    """Fetches the code, starts the process, waits for its end, cleans up."""
+    """Starts a run in what its settings say, waits for its end, cleans up."""
 
     def __init__(self, claim: Claim, runs: Path, plane: Mapping[str, str], output: Output) -> None:
         self.claim = claim
         self._runs = runs
         self._plane = plane
         self._output = output
-        self._process: process.Process | None = None
+        self._starting: asyncio.Future[Running] | None = None
+        self._running: Running | None = None
+        self._grace = GRACE_SECONDS
         self._over = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
         self._asked = ""
@@ -48,50 +51,58 @@ class Execution:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def end(self, reason: str, *, notice: float = 0.0) -> None:
-        """End the process: after `notice` seconds by SIGTERM, and after its grace by SIGKILL."""
+        """End the run: after `notice` seconds ask it to, and after its grace see to it."""
         if not self._asked:
             self._asked = reason
-            self._ending = asyncio.ensure_future(self._end(min(notice, self._grace())))
+            self._ending = asyncio.ensure_future(self._end(min(notice, self._grace)))
 
     def give_back(self) -> None:
         """Do not begin: another agent may have the run."""
         self._back = True
 
     async def _in(self, folder: Path) -> dict[str, Any]:
-        kind = self.claim.settings("infrastructure").get("kind", "process")
-        if kind != "process":
-            raise CannotPrepare(f"this agent has no infrastructure {kind!r}; it has process")
-        code = await storage.fetch(self.claim.settings("storage"), folder)
+        job = Job(self.claim, folder, self._output.take, self._plane)
+        settings = infrastructure.settings_of(job)
+        self._grace = settings.grace
         if self._asked:
             return self._told("crashed", None, f"{self._asked}, before it began")
-        self._process = await process.start(self.claim, code, folder, self._plane)
-        exit_code = await self._process.ended(self._output.take)
-        if exit_code == 0:
+        self._starting = asyncio.ensure_future(infrastructure.start(job, settings))
+        try:
+            self._running = await self._starting
+        except asyncio.CancelledError:
+            if not self._asked:
+                raise
+            return self._told("crashed", None, f"{self._asked}, before it began")
+        ended = await self._running.ended()
+        if ended.exit_code == 0 and not ended.reason:
             return self._told("done", 0, "")
-        how = f"signal {_signal_name(-exit_code)}" if exit_code < 0 else f"exit code {exit_code}"
-        return self._told("crashed", exit_code, f"{self._asked}; {how}" if self._asked else f"its process ended: {how}")
+        how = ended.reason or ("nobody knows how it ended" if ended.exit_code is None else show(ended.exit_code))
+        how = f"{self._asked}; {how}" if self._asked else f"its {_WORDS[settings.kind]} ended: {how}"
+        return self._told("crashed", ended.exit_code, how)
 
     async def _end(self, notice: float) -> None:
-        for number, patience in ((signal.SIGTERM, notice), (signal.SIGKILL, self._grace())):
-            try:
-                async with asyncio.timeout(patience):
-                    await self._over.wait()
-                    return
-            except TimeoutError:
-                if self._process is not None:
-                    self._process.signal(number)
+        """Ask, then insist; what has not begun is not begun any more."""
+        patience = notice
+        while not await self._is_over(patience):
+            if self._running is None:
+                if self._starting is not None:
+                    self._starting.cancel()
+                patience = _AGAIN_SECONDS
+                continue
+            await self._running.stop()
+            patience = self._grace
+            while not await self._is_over(patience):
+                await self._running.kill()
+                patience = _AGAIN_SECONDS
 
-    def _grace(self) -> float:
-        given = self.claim.settings("infrastructure").get("grace")
-        return min(float(given), _MAX_GRACE_SECONDS) if isinstance(given, int | float) and given >= 0 else GRACE_SECONDS
+    async def _is_over(self, patience: float) -> bool:
+        try:
+            async with asyncio.timeout(patience):
+                await self._over.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _told(self, outcome: str, exit_code: int | None, message: str) -> dict[str, Any]:
         told: dict[str, Any] = {"claim": self.claim.token, "outcome": outcome, "exit_code": exit_code}
         return told | {"message": message[:2_000], "tail": self._output.tail if outcome == "crashed" else []}
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
