@@ -1,7 +1,11 @@
 """When an id that is not known may be taken for new."""
 
 import time
+from types import SimpleNamespace
 
+import pytest
+
+from airside.coordinator import id_coverage
 from airside.coordinator.id_coverage import IdCoverage, is_young
 from airside.events.log import Head
 from airside.events.model import uuid7
@@ -52,6 +56,19 @@ async def test_views_far_behind_do_not_know_all_ids_until_they_have_caught_up() 
     views.position = 1_000_000
     assert coverage.look() is None
     assert await coverage.complete()
+
+
+async def test_what_was_lacking_is_not_lacking_any_more_though_nobody_looked_for_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr(id_coverage, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    views = Views(3)
+    coverage = IdCoverage(Log(1_000_000).head, views)
+    assert not await coverage.complete()
+    views.position = 1_000_000
+    clock[0] += 3_600
+    assert coverage.look() is None
 
 
 async def test_other_views_are_compared_with_the_log_again() -> None:

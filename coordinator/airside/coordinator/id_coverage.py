@@ -78,8 +78,8 @@ class IdCoverage:
         return False
 
     def look(self) -> str | None:
-        """Say what is lacking, if anything was when it was asked last."""
-        if self.lacking and self._age() < TRUST_SECONDS:
+        """Say what is lacking, if anything was when it was asked last; once the views have read so far, nothing is."""
+        if self.lacking and (self._age() < TRUST_SECONDS or self._views.position >= self._asked[1]):
             self.lacking = None
         return self.lacking
 
