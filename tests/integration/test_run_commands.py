@@ -254,6 +254,7 @@ def test_commands_to_runs_that_are_not_there_or_cannot_follow_say_so(up: Up) -> 
 def test_a_run_of_a_deployment_is_scheduled_anew(up: Up) -> None:
     with up.client() as client:
         run = "01939f6e-9a52-7c50-9a3c-0000000000bb"
+        client.post("/api/deployments", json={"name": "prod", "flow": "f", "entrypoint": "f.py:f"})
         related = [{"id": "flow://f", "role": "flow"}, {"id": "deployment://f/prod", "role": "deployment"}]
         propose(client, run, "running", 0, related=related)
         propose(client, run, "failed", 1, related=related)
@@ -263,5 +264,6 @@ def test_a_run_of_a_deployment_is_scheduled_anew(up: Up) -> None:
         assert {(one["role"], one["id"]) for one in new["related"]} == {
             ("flow", "flow://f"),
             ("deployment", "deployment://f/prod"),
+            ("queue", "queue://default"),
             ("retry_of", f"run://airside/{run}"),
         }

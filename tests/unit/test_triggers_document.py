@@ -98,7 +98,10 @@ def test_every_mistake_is_listed_with_its_line_and_column():
         (2, 11): "must be 1 to 80 of a-z, 0-9, `_`, `.` and `-`, starting with a letter or digit",
         (4, 15): "unknown key `typ`; did you mean `type`?",
         (5, 14): "must be at least 1",
-        (7, 9): f"unknown action `pause_everything`; known are: {', '.join(actions.actions())}",
+        (
+            7,
+            9,
+        ): f"unknown action `pause_everything`; known are: {', '.join(actions.actions())}; did you mean `pause_run`?",
         (10, 7): f"unknown kind of trigger; known are: {KINDS}",
         (11, 14): "must have at least 1",
         (12, 15): "must be one of info, low, medium, high, critical; did you mean `high`?",

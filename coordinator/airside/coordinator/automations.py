@@ -3,7 +3,7 @@
 The engine and the views read the same events, so a revision takes effect at one position of the log everywhere.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import orjson
 
 from airside.coordinator.api.plane import NotFound
 from airside.coordinator.engine.ticks import wall_clock
+from airside.coordinator.origins import NOBODY, Origin, made_by
 from airside.events import subjects, vocabulary
 from airside.events.exceptions import Conflict
 from airside.events.log import Log, Poison, outgoing_control
@@ -22,6 +23,7 @@ from airside.triggers.model import Automation
 _SOURCE: Final = "api://automations"
 _MAX_TRIES: Final = 8
 _WRITTEN: Final = (vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED)
+_SWITCHES: Final = {True: vocabulary.AUTOMATION_ENABLED, False: vocabulary.AUTOMATION_DISABLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class _State:
     revision: int = 0
     document: dict[str, Any] | None = None
     deleted: bool = True
+    enabled: bool = False
 
 
 class AutomationStore:
@@ -59,13 +62,13 @@ class AutomationStore:
         await self._settled(position)
         return changes
 
-    async def enable(self, name: str) -> None:
-        """Let it fire again, from now on. Raises NotFound."""
-        await self._switch(name, vocabulary.AUTOMATION_ENABLED)
+    async def enable(self, name: str, origin: Origin = NOBODY) -> None:
+        """Let it fire again, from now on; one that may already is left as it is. Raises NotFound."""
+        await self._switch(name, vocabulary.AUTOMATION_ENABLED, origin)
 
-    async def disable(self, name: str) -> None:
+    async def disable(self, name: str, origin: Origin = NOBODY) -> None:
         """Keep it from firing; its open windows are closed. Raises NotFound."""
-        await self._switch(name, vocabulary.AUTOMATION_DISABLED)
+        await self._switch(name, vocabulary.AUTOMATION_DISABLED, origin)
 
     async def delete(self, name: str) -> None:
         """Delete it; its firings stay. Raises NotFound."""
@@ -88,14 +91,17 @@ class AutomationStore:
             return {"name": automation.name, "revision": revision, "change": change}, position
         raise Conflict(f"automation `{automation.name}` keeps being changed by somebody else; try again")
 
-    async def _switch(self, name: str, event_type: str) -> None:
+    async def _switch(self, name: str, event_type: str, origin: Origin = NOBODY) -> None:
+        among = subjects.controls_of(self._workspace, _resource_id(name))
         for _ in range(_MAX_TRIES):
             state = await self._read(name)
             if state.deleted:
                 raise NotFound(f"there is no automation `{name}`")
-            payload = {"name": name, "revision": state.revision}
+            if event_type == _SWITCHES.get(state.enabled) or await made_by(self._log, origin, among):
+                return None
+            payload = {"name": name, "revision": state.revision, **origin.payload()}
             try:
-                position = await self._write(name, event_type, payload, state.last)
+                position = await self._write(name, event_type, payload, state.last, origin.causes)
             except Conflict:
                 continue
             return await self._settled(position)
@@ -115,8 +121,15 @@ class AutomationStore:
         )
         payload = await self._payload(written)
         newest = await self._log.get(last)
-        deleted = not isinstance(newest, Poison) and newest.event.type == vocabulary.AUTOMATION_DELETED
-        return _State(last, payload.get("revision", 0), payload.get("document"), deleted)
+        word = "" if isinstance(newest, Poison) else newest.event.type
+        document = payload.get("document")
+        return _State(
+            last,
+            payload.get("revision", 0),
+            document,
+            deleted=word == vocabulary.AUTOMATION_DELETED,
+            enabled=_is_enabled(word, document or {}),
+        )
 
     async def _payload(self, position: int) -> dict[str, Any]:
         if not position:
@@ -124,7 +137,9 @@ class AutomationStore:
         entry = await self._log.get(position)
         return {} if isinstance(entry, Poison) else entry.event.payload_object()
 
-    async def _write(self, name: str, event_type: str, payload: dict[str, Any], last: int) -> int:
+    async def _write(
+        self, name: str, event_type: str, payload: dict[str, Any], last: int, causes: tuple[str, ...] = ()
+    ) -> int:
         resource = _resource_id(name)
         event = WireEvent(
             id=uuid7(),
@@ -133,6 +148,7 @@ class AutomationStore:
             source=_SOURCE,
             resource=WireResource(resource, "automation", name),
             payload=msgspec.Raw(orjson.dumps(payload)),
+            causes=causes,
             workspace=self._workspace,
         )
         position, _ = await self._log.append(
@@ -141,6 +157,13 @@ class AutomationStore:
             among=subjects.controls_of(self._workspace, resource),
         )
         return position
+
+
+def _is_enabled(last_type: str, document: Mapping[str, Any]) -> bool:
+    """Tell from the last change of an automation whether it may fire."""
+    if last_type in _WRITTEN:
+        return bool(document.get("enabled", True))
+    return last_type == vocabulary.AUTOMATION_ENABLED
 
 
 def _resource_id(name: str) -> str:

@@ -15,6 +15,7 @@ from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
 from airside.coordinator.broker_watch import BrokerWatch
 from airside.coordinator.deployments import BookReader, DeploymentStore
+from airside.coordinator.deployments.again import Again
 from airside.coordinator.deployments.desk import DeploymentDesk
 from airside.coordinator.deployments.starting import Starter
 from airside.coordinator.doors import NatsDoor
@@ -26,6 +27,7 @@ from airside.coordinator.gateway import Gateway
 from airside.coordinator.home import Home
 from airside.coordinator.hooks.store import HookStore
 from airside.coordinator.limits import LimitStore
+from airside.coordinator.limits.changing import LimitChanges
 from airside.coordinator.live_views import LiveViews
 from airside.coordinator.logs import LogStore
 from airside.coordinator.metrics import Metrics
@@ -273,7 +275,8 @@ class Coordinator:
         store = DeploymentStore(self.log, self._deployments_read.settled)
         book = self._deployments_read.book
         starter = Starter(store, proposals, work)
-        self.deployments = DeploymentDesk(book, store, starter, work)
+        again = Again(self.log, starter)
+        self.deployments = DeploymentDesk(book, store, starter, work, again=again)
         self.scheduler = Scheduler(self.log, book, proposals, work, self._waiting_runs)
         leases, agents = (
             Leases(self.log.nc, replicas=self.settings.replicas),
@@ -312,7 +315,14 @@ class Coordinator:
             self.broker,
             self.log,
             on_outcome=self._count_action,
-            plane=PlaneTools(self.deployments.starter, self.deployments.store, self.runs.commands, self.automations),
+            plane=PlaneTools(
+                starter=self.deployments.starter,
+                store=self.deployments.store,
+                commands=self.runs.commands,
+                again=self.deployments.again,
+                limits=LimitChanges(self.log, self.shared_limits),
+                automations=self.automations,
+            ),
         )
         await self.actions.start()
         self._stops.append(self.broker.stop)

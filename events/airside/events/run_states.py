@@ -42,12 +42,13 @@ _ENDS: Final = _STOPS | {_S.COMPLETED}
 
 #: For each state, what may come next.
 CHANGES: Final[Mapping[State, frozenset[State]]] = {
-    _S.SCHEDULED: _STOPS | {_S.LATE, _S.PENDING, _S.RUNNING, _S.SKIPPED},
-    _S.LATE: _STOPS | {_S.PENDING, _S.RUNNING},
+    # Paused before any process works on it, a run is held in its queue, and waits there again when it is resumed.
+    _S.SCHEDULED: _STOPS | {_S.LATE, _S.PENDING, _S.RUNNING, _S.SKIPPED, _S.PAUSED},
+    _S.LATE: _STOPS | {_S.PENDING, _S.RUNNING, _S.PAUSED},
     # An agent that gives a run back, or loses its lease, makes it `scheduled` again.
     _S.PENDING: _STOPS | {_S.SCHEDULED, _S.RUNNING, _S.CACHED, _S.SKIPPED},
     _S.RUNNING: _ENDS | {_S.PAUSED, _S.SUSPENDED, _S.RETRYING, _S.CACHED, _S.SKIPPED},
-    _S.PAUSED: _STOPS | {_S.RESUMED, _S.SUSPENDED},
+    _S.PAUSED: _STOPS | {_S.RESUMED, _S.SUSPENDED, _S.SCHEDULED},
     _S.SUSPENDED: _STOPS | {_S.RESUMED},
     _S.RESUMED: _STOPS | {_S.SCHEDULED, _S.PENDING, _S.RUNNING},
     _S.RETRYING: _STOPS | {_S.SCHEDULED, _S.PENDING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED},

@@ -6,12 +6,17 @@ fields may be templates, which are checked where they are compiled.
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, create_model
+from pydantic import AfterValidator, Field, JsonValue, create_model, model_validator
 
-from airside.triggers.durations import Duration
+from airside.triggers.durations import DAY, Duration
 from airside.triggers.strict import FromText, Several, Strict, Text
+
+#: In place of a number of slots: any number.
+UNLIMITED: Final = "none"
+#: The largest limit.
+MAX_SLOTS: Final = 1_000_000
 
 
 class Action(Strict):
@@ -141,18 +146,53 @@ class ClearDagRun(Strict):
     only_failed: bool = False
 
 
+RunName = Annotated[
+    Line | None, Field(description="its id, or its UUID alone; when left out, the run that the event is about")
+]
+
+
 class StartRun(Strict):
     """Starts a run of a deployment; a repeat of the action starts no second one."""
 
-    deployment: Line = Field(description="its full name, as nightly/prod")
+    deployment: Line | None = Field(
+        None, description="its full name, as nightly/prod; when left out, the deployment of the event's run"
+    )
     parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
 
 
 class CancelRun(Strict):
     """Cancels a run."""
 
-    run: Line | None = Field(None, description="its id; when left out, the run that the event is about")
+    run: RunName = None
     reason: Text | None = None
+
+
+class RetryRun(Strict):
+    """Runs the same deployment again with the parameters of a run that has ended; a repeat starts no second one."""
+
+    run: RunName = None
+    at_most: int = Field(3, ge=1, le=1_000, description="how often in a row: a retry of a retry counts on")
+
+
+class PauseRun(Strict):
+    """Lets a run begin no further task; one that waits for an agent is held in its queue."""
+
+    run: RunName = None
+
+
+class ResumeRun(Strict):
+    """Lets a paused or suspended run go on."""
+
+    run: RunName = None
+    input: dict[str, JsonValue] | None = Field(None, description="the answer, where the run waits for one")
+
+
+class SetRunState(Strict):
+    """Sets the state that the log has of a run; its process is not asked. What has ended stays, but for `crashed`."""
+
+    run: RunName = None
+    state: Literal["completed", "failed", "crashed", "cancelled"]
+    message: Text | None = Field(None, description="why; shown with the run")
 
 
 class PauseDeployment(Strict):
@@ -179,16 +219,48 @@ class ResumeQueue(Strict):
     queue: Line | None = Field(None, description="its name; when left out, the queue of the event's run")
 
 
+class Limit(Strict):
+    """Sets how many runs of a queue agents may have at once, or a limit that processes share by its name."""
+
+    queue: Line | None = Field(None, description="a queue's name; without it and `name`, the queue of the event's run")
+    name: Line | None = Field(None, description="the name of a shared limit, as `airside limits ls` shows it")
+    slots: int | Line = Field(description="how many at once, or a template of it; for a queue also `none`: any number")
+    per: Annotated[Duration, Field(le=DAY)] | None = Field(
+        None, description="of a shared limit: so many in this time, at most a day"
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.queue is not None and self.name is not None:
+            raise ValueError("give `queue` or `name`, not both")
+        if self.per is not None and self.name is None:
+            raise ValueError("`per` is for a shared limit: give its `name`")
+        if isinstance(self.slots, int):
+            least = 0 if self.name is not None and self.per is None else 1
+            if not least <= self.slots <= MAX_SLOTS:
+                raise ValueError(f"slots: must be {least} to {MAX_SLOTS:,}")
+        elif self.slots != UNLIMITED and "{" not in self.slots and not self.slots.isdecimal():
+            raise ValueError(f"slots: must be a number, a template of one, or {UNLIMITED}")
+        elif self.slots == UNLIMITED and self.name is not None:
+            raise ValueError("slots: a shared limit has a number; `airside limits rm` takes it away")
+        return self
+
+
+AutomationName = Annotated[
+    Line | None, Field(description="its name; when left out, the automation that the event is about")
+]
+
+
 class EnableAutomation(Strict):
     """Lets an automation fire again."""
 
-    automation: Line
+    automation: AutomationName = None
 
 
 class DisableAutomation(Strict):
     """Keeps an automation from firing."""
 
-    automation: Line
+    automation: AutomationName = None
 
 
 register("emit", Emit)
@@ -200,9 +272,14 @@ register("unpause_dag", UnpauseDag)
 register("clear_dag_run", ClearDagRun)
 register("start_run", StartRun)
 register("cancel_run", CancelRun)
+register("retry_run", RetryRun)
+register("pause_run", PauseRun)
+register("resume_run", ResumeRun)
+register("set_run_state", SetRunState)
 register("pause_deployment", PauseDeployment)
 register("resume_deployment", ResumeDeployment)
 register("pause_queue", PauseQueue)
 register("resume_queue", ResumeQueue)
+register("limit", Limit)
 register("enable_automation", EnableAutomation)
 register("disable_automation", DisableAutomation)

@@ -7,8 +7,11 @@ from typing import Any, Protocol
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.actions.texts import Texts
 from airside.coordinator.blocking import DaemonThreads
+from airside.coordinator.deployments.again import Again
 from airside.coordinator.deployments.starting import Starter
 from airside.coordinator.deployments.store import DeploymentStore
+from airside.coordinator.limits.changing import LimitChanges
+from airside.coordinator.origins import Origin
 from airside.coordinator.outbound import GuardedClient
 from airside.coordinator.runs import Commands
 
@@ -16,8 +19,8 @@ from airside.coordinator.runs import Commands
 class Switches(Protocol):
     """Switches automations on and off."""
 
-    async def enable(self, name: str) -> None: ...
-    async def disable(self, name: str) -> None: ...
+    async def enable(self, name: str, origin: Origin) -> None: ...
+    async def disable(self, name: str, origin: Origin) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class PlaneTools:
     starter: Starter
     store: DeploymentStore
     commands: Commands
+    again: Again
+    limits: LimitChanges
     automations: Switches
 
 

@@ -1,114 +1,42 @@
-"""`start_run`, `cancel_run`, `pause_queue` and so on: what an automation tells the plane itself to do.
+"""`pause_deployment`, `pause_queue`, `limit` and so on: how an automation says that things on the plane are to be."""
 
-A run's id is made from the action's, so that a repeat finds the run that is there. The other commands say how something
-is to be: a repeat finds it so. What they change carries the firings that led here among its `causes`.
-"""
-
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
-from uuid import UUID, uuid5
+from typing import Any
 
 from airside.coordinator.actions import kinds
 from airside.coordinator.actions.exceptions import ActionRefused
-from airside.coordinator.deployments.starting import Asked, ParametersRefused
-from airside.coordinator.deployments.store import NoSuchDeployment
-from airside.coordinator.runs import NoSuchRun, RunChanged, Who
-from airside.coordinator.runs import present as presents
-from airside.events.exceptions import AirsideError, LogError
-
-_RUNS: Final = UUID("b1f7c2de-53a9-5d2f-8f3e-2b1a7f0c9e44")
+from airside.coordinator.actions.on_plane import PlaneAction, by, named, origin
+from airside.coordinator.limits import book as limits
+from airside.triggers import durations
+from airside.triggers.actions import UNLIMITED
 
 
-class _PlaneAction:
-    """What the actions on the plane have in common."""
-
-    delays_seconds = (1.0, 5.0, 30.0, 120.0, 600.0)
-    plain_fields = frozenset[str]()
-
-    def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Find nothing: what there is, is known when the rule fires."""
-        yield from ()
-
-    async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
-        """Carry it out once."""
-        if context.tools.plane is None:
-            raise ActionRefused("there is no plane here to tell")
-        try:
-            return await self.act(context, context.tools.plane)
-        except (LogError, ActionRefused):
-            raise
-        except (NoSuchDeployment, ParametersRefused, NoSuchRun, AirsideError) as error:
-            raise ActionRefused(str(error)) from error
-
-    async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
-        """Carry out what this kind does."""
-        raise NotImplementedError
-
-
-class StartRun(_PlaneAction):
-    """Starts a run of a deployment."""
-
-    name = "start_run"
-
-    async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
-        """Schedule the run, or find that it is there."""
-        name = _named(context, "deployment", "deployment")
-        asked = Asked(
-            parameters=context.texts.value(context.parameters.get("parameters") or {}),
-            run=str(uuid5(_RUNS, f"{context.workspace}\0{context.action_id}")),
-            by=f"automation {context.automation}",
-            causes=context.chain,
-        )
-        run, done = await plane.starter.start(context.workspace, name, asked)
-        return {"run": run, "deployment": name, "position": done.position}
-
-
-class CancelRun(_PlaneAction):
-    """Cancels a run."""
-
-    name = "cancel_run"
-
-    async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
-        """Ask for the run's end; one that has ended already is left as it is."""
-        run = presents.resource_id(_named(context, "run", "run"))
-        reason = context.texts.text(str(context.parameters.get("reason") or ""))
-        who = Who(f"automation {context.automation}")
-        try:
-            done = await plane.commands.cancel(context.workspace, run, who, reason=reason, causes=context.chain)
-        except RunChanged as error:
-            return {"run": run, "cancelled": False, "reason": str(error)}
-        return {"run": run, "cancelled": True, "state": str(done.state)}
-
-
-class PauseDeployment(_PlaneAction):
+class PauseDeployment(PlaneAction):
     """Pauses a deployment."""
 
     name = "pause_deployment"
 
     async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
         """Pause it, if it is not paused."""
-        name, by = _named(context, "deployment", "deployment"), f"automation {context.automation}"
-        return await plane.store.pause(context.workspace, name, by, context.chain)
+        return await plane.store.pause(context.workspace, named(context, "deployment"), by(context), origin(context))
 
 
-class ResumeDeployment(_PlaneAction):
+class ResumeDeployment(PlaneAction):
     """Resumes a deployment."""
 
     name = "resume_deployment"
 
     async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
         """Resume it, if it is paused."""
-        name, by = _named(context, "deployment", "deployment"), f"automation {context.automation}"
-        return await plane.store.resume(context.workspace, name, by, context.chain)
+        return await plane.store.resume(context.workspace, named(context, "deployment"), by(context), origin(context))
 
 
-class _SetQueue(_PlaneAction):
+class _SetQueue(PlaneAction):
     paused = True
 
     async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
         """Set it, whatever it was."""
-        name, by = _named(context, "queue", "queue"), f"automation {context.automation}"
-        await plane.store.set_queue(context.workspace, name, by, context.chain, paused=self.paused)
+        name = named(context, "queue")
+        await plane.store.set_queue(context.workspace, name, by(context), origin(context), paused=self.paused)
         return {"queue": name, "paused": self.paused}
 
 
@@ -125,13 +53,43 @@ class ResumeQueue(_SetQueue):
     paused = False
 
 
-class _SwitchAutomation(_PlaneAction):
+class Limit(PlaneAction):
+    """Sets the limit of a queue, or one that processes share by its name."""
+
+    name = "limit"
+    plain_fields = frozenset({"per"})
+
+    async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
+        """Set it, whatever it was."""
+        slots = _slots(context)
+        if "name" in context.parameters:
+            if slots is None:
+                raise ActionRefused("slots: a limit has a number; only a queue can be without")
+            name = context.texts.text(str(context.parameters["name"])).strip()
+            if not limits.is_name(name):
+                raise ActionRefused(f"name: must be 1 to {limits.MAX_NAME} printable characters")
+            per = context.parameters.get("per")
+            seconds = durations.parse(per) / durations.SECOND if per else 0.0
+            if per and not slots:
+                raise ActionRefused("slots: a rate needs at least one")
+            return await plane.limits.set(
+                context.workspace, name, slots, per_seconds=seconds, by=by(context), origin=origin(context)
+            )
+        queue = named(context, "queue")
+        if slots == 0:
+            raise ActionRefused("slots: a queue gives at least 1; pause it to give none")
+        await plane.store.set_queue(context.workspace, queue, by(context), origin(context), limit=slots)
+        return {"queue": queue, "limit": slots}
+
+
+class _SwitchAutomation(PlaneAction):
     enabled = True
 
     async def act(self, context: kinds.ActionContext, plane: kinds.PlaneTools) -> dict[str, Any]:
-        """Switch it, whatever it was."""
-        name = context.texts.text(str(context.parameters["automation"])).strip()
-        await (plane.automations.enable(name) if self.enabled else plane.automations.disable(name))
+        """Switch it, if it is not so."""
+        name = named(context, "automation")
+        switch = plane.automations.enable if self.enabled else plane.automations.disable
+        await switch(name, origin(context))
         return {"automation": name, "enabled": self.enabled}
 
 
@@ -148,21 +106,13 @@ class DisableAutomation(_SwitchAutomation):
     enabled = False
 
 
-def _named(context: kinds.ActionContext, field: str, role: str) -> str:
-    """Give what the rule names, or else what the firing's event is about. Raises ActionRefused."""
-    given = context.parameters.get(field)
-    found = _of_event(context, role) if given is None else context.texts.text(str(given)).strip()
-    if role != "run":
-        found = found.removeprefix(f"{role}://")
-    if not found:
-        raise ActionRefused(f"{field}: the event names no {role}; give `{field}` in the rule")
+def _slots(context: kinds.ActionContext) -> int | None:
+    """Read how many slots are wanted; None for no limit. Raises ActionRefused."""
+    found = context.texts.value(context.parameters["slots"])
+    if found == UNLIMITED:
+        return None
+    if isinstance(found, str) and found.strip().isdecimal():
+        found = int(found)
+    if type(found) is not int or not 0 <= found <= limits.MAX_SLOTS:
+        raise ActionRefused(f"slots: must be a whole number from 0 to {limits.MAX_SLOTS:,}, or {UNLIMITED}")
     return found
-
-
-def _of_event(context: kinds.ActionContext, role: str) -> str:
-    shown = context.texts.context
-    if role == "run":
-        return str((shown.get("run") or {}).get("id") or "")
-    event = shown.get("event") or {}
-    about = [event.get("resource") or {}, *(event.get("related") or ())]
-    return next((str(one["id"]) for one in about if str(one.get("id", "")).startswith(f"{role}://")), "")

@@ -8,15 +8,15 @@ from airside.coordinator.actions.emit import Emit
 from airside.coordinator.actions.kinds import ActionKind
 from airside.coordinator.actions.notify import Notify
 from airside.coordinator.actions.plane import (
-    CancelRun,
     DisableAutomation,
     EnableAutomation,
+    Limit,
     PauseDeployment,
     PauseQueue,
     ResumeDeployment,
     ResumeQueue,
-    StartRun,
 )
+from airside.coordinator.actions.runs import CancelRun, PauseRun, ResumeRun, RetryRun, SetRunState, StartRun
 from airside.coordinator.actions.webhook import Webhook
 
 _ALL: Final[tuple[ActionKind, ...]] = (
@@ -29,10 +29,15 @@ _ALL: Final[tuple[ActionKind, ...]] = (
     ClearDagRun(),
     StartRun(),
     CancelRun(),
+    RetryRun(),
+    PauseRun(),
+    ResumeRun(),
+    SetRunState(),
     PauseDeployment(),
     ResumeDeployment(),
     PauseQueue(),
     ResumeQueue(),
+    Limit(),
     EnableAutomation(),
     DisableAutomation(),
 )

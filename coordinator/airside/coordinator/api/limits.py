@@ -23,11 +23,10 @@ from airside.coordinator.limits import (
     TooMany,
     Wanted,
 )
-from airside.coordinator.limits.book import MAX_SLOTS
+from airside.coordinator.limits.book import MAX_NAME, MAX_SLOTS, is_name
 
 routes = router("limits")
 
-_MAX_NAME: Final = 200
 _LIMIT: Final = {"name": "warehouse", "slots": 4, "per_seconds": None, "used": 3, "waiting": 0}
 _LEASE: Final = {"lease": "0198f7ab-…", "holder": "sdk://host-1/load", "slots": 2, "ttl": 30.0}
 
@@ -74,7 +73,7 @@ class ListQuery(BaseModel):
     """Which limits."""
 
     model_config = ConfigDict(extra="forbid")
-    prefix: str = Field("", max_length=_MAX_NAME, description="only names that begin so, as `tag:`")
+    prefix: str = Field("", max_length=MAX_NAME, description="only names that begin so, as `tag:`")
 
 
 @routes.get("/api/limits", summary="List limits", responses=documents.answers(422, 503, good={"items": [_LIMIT]}))
@@ -194,8 +193,8 @@ def _default(name: str, default: LimitBody) -> tuple[int, float]:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > _MAX_NAME or not name.isprintable() or not name.strip():
-        raise ApiProblem(422, "invalid-request", f"A limit's name is 1 to {_MAX_NAME} printable characters.")
+    if not is_name(name):
+        raise ApiProblem(422, "invalid-request", f"A limit's name is 1 to {MAX_NAME} printable characters.")
 
 
 def _shown(limit: Limit) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.api.run_states import changed
+from airside.coordinator.deployments.starting import ParametersRefused
+from airside.coordinator.deployments.store import NoSuchDeployment
 from airside.coordinator.runs import Accepted, AnswerRefused, NoDeployment, NoSuchRun, RunChanged, Who
 from airside.coordinator.runs import present as presents
 
@@ -60,7 +62,10 @@ async def cancel_run(request: Request, run_id: str, wanted: CancelBody = None) -
     responses=documents.answers(404, 409, 503, 507, good={**examples.ACCEPTED_CHANGE, "state": "paused"}),
 )
 async def pause_run(request: Request, run_id: str) -> Response:
-    """Let the run begin no further task until it is resumed. What runs already goes on to its end."""
+    """Let the run begin no further task until it is resumed. What runs already goes on to its end.
+
+    One that waits in a queue is held there: no agent is given it.
+    """
     commands, (workspace, run, who) = plane_of(request).runs.commands, _of(request, run_id)
     return await _done(commands.pause(workspace, run, who))
 
@@ -74,7 +79,7 @@ async def resume_run(request: Request, run_id: str, wanted: ResumeBody = None) -
     """Let a run go on, with the answer that it waits for.
 
     The answer is checked by the schema that the run gave; what does not fit is named field by field, and the run waits
-    on.
+    on. One that was held in its queue waits there again: `scheduled`.
     """
     commands, (workspace, run, who) = plane_of(request).runs.commands, _of(request, run_id)
     return await _done(commands.resume(workspace, run, who, wanted.input if wanted else None))
@@ -85,13 +90,16 @@ async def resume_run(request: Request, run_id: str, wanted: ResumeBody = None) -
     status_code=201,
     summary="Run the same again",
     responses=documents.answers(
-        404, 409, 503, 507, good={**examples.ACCEPTED_CHANGE, "state": "scheduled", "seq": 1}, status=201
+        404, 409, 422, 503, 507, good={**examples.ACCEPTED_CHANGE, "state": "scheduled", "seq": 1}, status=201
     ),
 )
 async def retry_run(request: Request, run_id: str) -> Response:
-    """Schedule a new run of the same deployment, related to the old one as `retry_of`; `id` is the new run's."""
-    commands, (workspace, run, who) = plane_of(request).runs.commands, _of(request, run_id)
-    new, done = await _or_problem(commands.retry(workspace, run, who))
+    """Schedule a new run of the same deployment with the same parameters, related to the old one as `retry_of`.
+
+    `id` is the new run's. A run that was started by hand, where its code is, has no deployment and cannot be retried.
+    """
+    again, (workspace, run, who) = plane_of(request).deployments.again, _of(request, run_id)
+    new, done = await _or_problem(again.retry(workspace, run, who))
     return answer({"id": new, "position": done.position, "state": str(done.state), "seq": done.seq}, 201)
 
 
@@ -112,7 +120,9 @@ async def _or_problem(command: Awaitable[Any]) -> Any:
         raise invalid("answer-refused", "The answer is refused; the run waits on.", error.problems) from error
     except NoSuchRun as error:
         raise not_found(str(error)) from error
-    except NoDeployment as error:
+    except (NoDeployment, NoSuchDeployment) as error:
         raise ApiProblem(409, "no-deployment", str(error)) from error
+    except ParametersRefused as error:
+        raise invalid("invalid-parameters", "No run is made: its deployment has changed.", error.problems) from error
     except RunChanged as error:
         raise changed(error) from error

@@ -12,26 +12,17 @@ import orjson
 from airside.coordinator.deployments.book import Held
 from airside.coordinator.runs import answers
 from airside.coordinator.runs import present as presents
+from airside.coordinator.runs.carried import carried
 from airside.events import deployments
 from airside.events.deployments import Deployment
 from airside.events.exceptions import Problem
 from airside.events.wire import Micros, WireEvent, WireRelated, WireResource, from_micros
 
 SOURCE: Final = "airside://deployments"
+#: `carried` for whoever writes further changes of such runs.
+__all__ = ["carried", "due_of", "id_of_key", "id_of_slot", "is_void", "problems", "scheduled"]
+
 _IDS: Final = UUID("6f1d3c0e-6b0f-5a52-9d0c-3d2b0f6f0a51")
-#: What every change that the plane makes of such a run repeats, so that the last one says it all.
-CARRIED: Final = (
-    "deployment",
-    "revision",
-    "schedule",
-    "scheduled_for",
-    "parameters",
-    "queue",
-    "priority",
-    "infrastructure",
-    "created_by",
-    "losses",
-)
 
 
 def id_of_slot(held: Held, schedule: str, due: Micros) -> str:
@@ -70,8 +61,9 @@ def scheduled(
     infrastructure: Mapping[str, Any] | None = None,
     related: tuple[WireRelated, ...] = (),
     causes: tuple[str, ...] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> WireEvent:
-    """Write a run's first change."""
+    """Write a run's first change. `more` is said with it."""
     document = held.document
     payload = {
         "seq": 1,
@@ -85,6 +77,7 @@ def scheduled(
         "priority": document.priority,
         "infrastructure": dict(infrastructure or {}),
         "created_by": created_by,
+        **(more or {}),
     }
     return WireEvent(
         id=presents.change_id(run, 1),
@@ -102,11 +95,6 @@ def scheduled(
         causes=causes,
         workspace=held.workspace,
     )
-
-
-def carried(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what the next change of a run repeats of this one's payload."""
-    return {key: payload[key] for key in CARRIED if key in payload}
 
 
 def due_of(payload: Mapping[str, Any]) -> Micros | None:

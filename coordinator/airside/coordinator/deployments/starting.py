@@ -32,6 +32,8 @@ class Asked:
     by: str
     related: tuple[WireRelated, ...] = ()
     causes: tuple[str, ...] = ()
+    #: What else the run's first change says.
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Starter:
@@ -64,6 +66,7 @@ class Starter:
             infrastructure=asked.infrastructure,
             related=asked.related,
             causes=asked.causes,
+            more=asked.more,
         )
         try:
             accepted = await self._proposals.propose(event, State.SCHEDULED, 0)

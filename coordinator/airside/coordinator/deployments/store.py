@@ -8,6 +8,7 @@ import msgspec
 import orjson
 
 from airside.coordinator.deployments import book
+from airside.coordinator.origins import NOBODY, Origin, made_by
 from airside.events import deployments, subjects
 from airside.events.deployments import Deployment
 from airside.events.exceptions import AirsideError, Conflict
@@ -41,13 +42,13 @@ class DeploymentStore:
             changes.append(await self._apply(workspace, document, says_enabled, by))
         return changes
 
-    async def pause(self, workspace: str, name: str, by: str, causes: tuple[str, ...] = ()) -> dict[str, Any]:
+    async def pause(self, workspace: str, name: str, by: str, origin: Origin = NOBODY) -> dict[str, Any]:
         """Schedule no more runs, and cancel those that are scheduled ahead. Raises NoSuchDeployment."""
-        return await self._switch(workspace, name, by, causes, enabled=False)
+        return await self._switch(workspace, name, by, origin, enabled=False)
 
-    async def resume(self, workspace: str, name: str, by: str, causes: tuple[str, ...] = ()) -> dict[str, Any]:
+    async def resume(self, workspace: str, name: str, by: str, origin: Origin = NOBODY) -> dict[str, Any]:
         """Schedule runs again from now on. Raises NoSuchDeployment."""
-        return await self._switch(workspace, name, by, causes, enabled=True)
+        return await self._switch(workspace, name, by, origin, enabled=True)
 
     async def delete(self, workspace: str, name: str, by: str) -> None:
         """Delete it; its runs stay. Raises NoSuchDeployment."""
@@ -70,7 +71,7 @@ class DeploymentStore:
         return found.deployments.get((workspace, name))
 
     async def set_queue(
-        self, workspace: str, name: str, by: str, causes: tuple[str, ...] = (), **wanted: Any
+        self, workspace: str, name: str, by: str, origin: Origin = NOBODY, **wanted: Any
     ) -> dict[str, Any]:
         """Make a queue, pause or resume it (`paused`), or set its `limit` (None: none)."""
 
@@ -85,7 +86,7 @@ class DeploymentStore:
                 verb = "limited" if "limit" in wanted else "created"
             return f"queue.{verb}", {**new, "revision": old["revision"] + 1, "by": by}
 
-        payload, _ = await self._change(workspace, f"queue://{name}", "queue", name, decide, causes=causes)
+        payload, _ = await self._change(workspace, f"queue://{name}", "queue", name, decide, origin=origin)
         return payload
 
     async def _apply(self, workspace: str, document: Deployment, says_enabled: bool, by: str) -> dict[str, Any]:
@@ -108,9 +109,7 @@ class DeploymentStore:
         change = event_type.rpartition(".")[2] if event_type else "unchanged"
         return {"name": name, "revision": payload["revision"], "change": change}
 
-    async def _switch(
-        self, workspace: str, name: str, by: str, causes: tuple[str, ...], *, enabled: bool
-    ) -> dict[str, Any]:
+    async def _switch(self, workspace: str, name: str, by: str, origin: Origin, *, enabled: bool) -> dict[str, Any]:
         def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
             if before is None:
                 raise NoSuchDeployment(f"there is no deployment `{name}`")
@@ -122,7 +121,7 @@ class DeploymentStore:
             return (book.RESUMED if enabled else book.PAUSED), payload
 
         payload, _ = await self._change(
-            workspace, deployments.resource_id(name), "deployment", name, decide, causes=causes
+            workspace, deployments.resource_id(name), "deployment", name, decide, origin=origin
         )
         return {"name": name, "revision": payload["revision"], "enabled": enabled}
 
@@ -134,17 +133,24 @@ class DeploymentStore:
         name: str,
         decide: Callable[[Mapping[str, Any] | None], tuple[str, dict[str, Any]] | None],
         *,
-        causes: tuple[str, ...] = (),
+        origin: Origin = NOBODY,
     ) -> tuple[dict[str, Any], str]:
-        """Write what follows from the last change; give its payload and type, '' when nothing changes."""
+        """Write what follows from the last change; give its payload and type, '' when nothing changes.
+
+        What `origin` has changed already is not changed again.
+        """
         among = subjects.controls_of(workspace, resource)
         for _ in range(_MAX_TRIES):
             last = await self._log.last(among)
             before = _payload(last)
+            done = await made_by(self._log, origin, among)
+            if done is not None:
+                return done.event.payload_object(), done.event.type
             wanted = decide(before)
             if wanted is None:
                 return dict(before or {}), ""
             event_type, payload = wanted
+            payload |= origin.payload()
             if before is None and last is not None and "revision" in payload:
                 payload["revision"] = _revision(last) + 1  # after a deletion the numbers go on
             event = WireEvent(
@@ -154,7 +160,7 @@ class DeploymentStore:
                 source=_SOURCE,
                 resource=WireResource(resource, kind, name),
                 payload=msgspec.Raw(orjson.dumps(payload)),
-                causes=causes,
+                causes=origin.causes,
                 workspace=workspace,
             )
             expected = last.position if last else 0

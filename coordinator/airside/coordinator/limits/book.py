@@ -19,6 +19,9 @@ MAX_LIMITS: Final = 1_000
 MAX_SLOTS: Final = 1_000_000
 #: Leases and waiters of one limit: they are written as one value of the broker's store.
 MAX_ENTRIES: Final = 2_000
+MAX_NAME: Final = 200
+#: Actions of automations that are remembered of one limit.
+MAX_ACTIONS: Final = 32
 #: What is kept of a holder's name. With it, MAX_ENTRIES of any kind stay below the 1 MB that the broker takes.
 MAX_HOLDER_CHARS: Final = 100
 MAX_HOLDER_BYTES: Final = 200
@@ -72,6 +75,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     #: Of a rate: until when what was granted is paid for, in seconds since 1970.
     paid: float = 0.0
     entries: tuple[Entry, ...] = ()
+    #: The last actions of automations that set it, so that none sets it twice.
+    actions: tuple[str, ...] = ()
 
     @property
     def used(self) -> int:
@@ -114,7 +119,7 @@ class Limits(Protocol):
 
     def all(self, workspace: str) -> Sequence[Limit]: ...
     async def get(self, workspace: str, name: str) -> Limit: ...
-    async def put(self, workspace: str, name: str, slots: int, per: float = 0.0) -> Limit: ...
+    async def put(self, workspace: str, name: str, slots: int, per: float = 0.0, action: str = "") -> Limit: ...
     async def delete(self, workspace: str, name: str) -> bool: ...
     async def acquire(
         self, workspace: str, name: str, wanted: Wanted, left: Callable[[], Awaitable[bool]]
@@ -131,11 +136,24 @@ def key_of(workspace: str, name: str) -> str:
     return sha256(f"{workspace}\0{name}".encode()).hexdigest()[:32]
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a limit may be called so."""
+    return len(text) <= MAX_NAME and text.isprintable() and bool(text.strip())
+
+
 def define(limit: Limit | None, new: Limit) -> Limit:
-    """Set the size of a limit. What is held stays held; nothing new is granted until it fits."""
-    if limit is None or bool(limit.per) != bool(new.per):
+    """Set the size of a limit. What is held stays held; nothing new is granted until it fits.
+
+    An action of an automation that has set it already changes nothing.
+    """
+    if limit is None:
         return new
-    changed = msgspec.structs.replace(limit, slots=new.slots, per=new.per)
+    if set(new.actions) & set(limit.actions):
+        return limit
+    actions = (*limit.actions, *new.actions)[-MAX_ACTIONS:]
+    if bool(limit.per) != bool(new.per):
+        return msgspec.structs.replace(new, actions=actions)
+    changed = msgspec.structs.replace(limit, slots=new.slots, per=new.per, actions=actions)
     kept = tuple(e for e in limit.entries if e.held or e.slots <= new.slots or new.slots == 0)
     return grant(msgspec.structs.replace(changed, entries=kept))
 

@@ -88,9 +88,12 @@ class LimitStore:
         """Give one limit with its leases, as the broker has it. Raises LimitUnknown."""
         return await self._do(workspace, name, _known(lambda limit: (limit, limit)))
 
-    async def put(self, workspace: str, name: str, slots: int, per: float = 0.0) -> Limit:
-        """Make a limit, or change its size; leases stay. Raises TooMany."""
-        new = Limit(workspace=workspace, name=name, slots=slots, per=per)
+    async def put(self, workspace: str, name: str, slots: int, per: float = 0.0, action: str = "") -> Limit:
+        """Make a limit, or change its size; leases stay. What an `action` has set, it sets no second time.
+
+        Raises TooMany.
+        """
+        new = Limit(workspace=workspace, name=name, slots=slots, per=per, actions=(action,) if action else ())
 
         def step(limit: Limit | None) -> tuple[Limit, Limit]:
             if limit is None:

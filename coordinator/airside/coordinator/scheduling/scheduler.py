@@ -139,7 +139,7 @@ class Scheduler:
     async def _arm(self, workspace: str, run: str, seq: int, payload: Mapping[str, Any]) -> None:
         """Let a run wait in its queue, unless this coordinator knows that it does."""
         bare = run.rpartition("/")[2]
-        key = (workspace, bare, 1 if payload.get("losses") is None else seq)
+        key = (workspace, bare, seq if payload.get("losses") or payload.get("resumed") else 1)
         if key in self._armed:
             return
         due = deployed.due_of(payload)

@@ -77,6 +77,17 @@ class Log:
             raise
         return _entry(answer["message"])
 
+    async def next(self, subject: str, after: int) -> Record | Poison | None:
+        """Give the first entry on a subject, which may hold wildcards, that stands behind a position."""
+        wanted = {"next_by_subj": subject, "seq": after + 1}
+        try:
+            answer = await streams.api(self.nc, f"STREAM.MSG.GET.{streams.EVENTS}", wanted)
+        except streams.ApiError as error:
+            if error.code == _NO_MESSAGE:
+                return None
+            raise
+        return _entry(answer["message"])
+
     def follow(self, after: int, *, created: str = "", max_batch: int = 4_000, linger: float = 0.0) -> reader.Reader:
         """Read on from behind a position, for ever; see `reader.Reader`."""
         return reader.Reader(self.nc, after=after, created=created, max_batch=max_batch, linger=linger)
