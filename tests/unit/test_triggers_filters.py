@@ -16,7 +16,7 @@ from airside.triggers.paths import compile_path
 
 def matches(spec, event_type="table.updated", about="table://warehouse/sales", **parts):
     entry: Record = record(1, 0, event_type, about, **parts)
-    return compile_filter(Filter.model_validate(spec))(Entry(entry, entry.received))
+    return compile_filter(Filter.model_validate(spec))(Entry.of(entry, entry.received))
 
 
 @pytest.mark.parametrize(

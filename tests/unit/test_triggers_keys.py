@@ -21,7 +21,7 @@ PARTS = {
 
 def key(*parts):
     entry = record(1, 0, "table.updated", ABOUT, **PARTS)
-    found = compile_key(parts)(Entry(entry, entry.received))
+    found = compile_key(parts)(Entry.of(entry, entry.received))
     return None if found is None else nested(parts, found)
 
 
@@ -96,7 +96,7 @@ def test_parts_that_are_none(part):
 def test_a_long_text_from_a_payload_is_kept_as_its_beginning_and_a_digest():
     def key_of(text):
         entry = record(1, 0, "x", payload={"text": text})
-        return compile_key(("$.text",))(Entry(entry, entry.received))[0]
+        return compile_key(("$.text",))(Entry.of(entry, entry.received))[0]
 
     assert key_of("x" * 1_024) == "x" * 1_024
     one, two = key_of("x" * 100_000 + "a"), key_of("x" * 100_000 + "b")

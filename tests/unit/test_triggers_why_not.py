@@ -172,12 +172,12 @@ def test_a_key_that_does_not_fit_is_refused_with_the_parts() -> None:
     ],
 )
 def test_a_probe_names_the_first_part_that_fails(spec: dict, part: str, message: str) -> None:
-    entry = Entry(record(1, "10:00", "a.b", payload={"rows": 3}), moment("10:00"))
+    entry = Entry.of(record(1, "10:00", "a.b", payload={"rows": 3}), moment("10:00"))
     miss = Probe(Filter.model_validate(spec)).miss(entry)
     assert miss is not None
     assert (miss.part, miss.message.startswith(message)) == (part, True), miss.message
 
 
 def test_a_probe_agrees_with_the_filter_that_holds() -> None:
-    entry = Entry(record(1, "10:00", "a.b", payload={"rows": 3}), moment("10:00"))
+    entry = Entry.of(record(1, "10:00", "a.b", payload={"rows": 3}), moment("10:00"))
     assert Probe(Filter.model_validate({"type": "a.*", "where": {"$.rows": 3}})).miss(entry) is None

@@ -60,7 +60,7 @@ def _meets(name: str, emitted: dict[str, Any], wanted: Filter) -> bool:
         whole = validation.parse_object({**event, "id": "1", "source": f"airside://automations/{name}"})
     except InvalidEvent:
         return False
-    entry = Entry(Record(1, 0, "act.default.1.event", whole), 0)
+    entry = Entry.of(Record(1, 0, "act.default.1.event", whole), 0)
     return matching.compile_filter(wanted.model_copy(update=unknown))(entry)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from airside.events import vocabulary
 from airside.events.exceptions import AirsideError
-from airside.events.wire import Record, WireEvent, to_micros
+from airside.events.wire import EPOCH, MICROSECOND, Record, WireEvent
 
 _FIRINGS: Final = frozenset({vocabulary.AUTOMATION_TRIGGERED, vocabulary.AUTOMATION_RESOLVED})
 _HINT: Final = "each line is an event with `position` and `received`, as `airside events export` writes it"
@@ -30,30 +30,33 @@ class ExportedEvent(WireEvent, frozen=True, gc=False, kw_only=True):
     received: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+_BRACE: Final = ord("{")
 _decode = msgspec.json.Decoder(ExportedEvent).decode
 
 
 def read(lines: Iterable[bytes | str]) -> Iterator[Record]:
     """Read the lines of an export, empty ones aside. Raises NotAnExport at the first that is none, or out of order."""
-    last = 0
-    for number, line in enumerate(lines, 1):
+    last = number = 0
+    for line in lines:
+        number += 1
         try:
             event = _decode(line)
-            if isinstance(line, bytes) and not line.isascii():
+            if type(line) is bytes and not line.isascii():
                 line.decode()  # msgspec does not look at the UTF-8 of the raw payload
-            received = to_micros(event.received)
+            received = (event.received - EPOCH) // MICROSECOND
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
             if not line.strip():
                 continue
             raise NotAnExport(number, str(error)) from None
-        if event.position <= last:
-            raise NotAnExport(number, f"position {event.position} stands behind {last}: positions must rise")
-        last = event.position
+        position = event.position
+        if position <= last:
+            raise NotAnExport(number, f"position {position} stands behind {last}: positions must rise")
+        last = position
         if not (event.id and event.type and event.resource.id):
             raise NotAnExport(number, "id, type and resource.id must not be empty")
-        if bytes(memoryview(event.payload)[:1]) != b"{":
+        if memoryview(event.payload)[0] != _BRACE:
             raise NotAnExport(number, "payload: must be a JSON object")
-        yield Record(event.position, received, subject_of(event.type), event)
+        yield Record(position, received, subject_of(event.type), event)
 
 
 @lru_cache(maxsize=4_096)

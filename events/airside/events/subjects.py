@@ -16,6 +16,8 @@ from hashlib import blake2b
 
 _PLAIN = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TYPE_TOKENS = 8
+#: How subjects begin to which only the plane itself can have written.
+OWN = ("ctl.", "fire.", "act.")
 
 
 @lru_cache(maxsize=65_536)
@@ -75,4 +77,4 @@ def dead_letter(position: int) -> str:
 
 def is_own(subject: str) -> bool:
     """Tell whether only the plane itself can have written to this subject."""
-    return subject.startswith(("ctl.", "fire.", "act."))
+    return subject.startswith(OWN)

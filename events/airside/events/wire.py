@@ -17,19 +17,19 @@ Micros: TypeAlias = int
 #: What one event may take on the log. Its message there may have 786,432 bytes, subject and headers included.
 MAX_BYTES: Final = 720_000
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 _EMPTY = msgspec.Raw(b"{}")
 
 
 def to_micros(moment: datetime) -> Micros:
     """Convert an aware datetime to whole microseconds since 1970 UTC."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: Micros) -> datetime:
     """Convert microseconds since 1970 to an aware UTC datetime. Raises OverflowError past year 9999."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return EPOCH + timedelta(microseconds=micros)
 
 
 class WireResource(msgspec.Struct, frozen=True, gc=False):

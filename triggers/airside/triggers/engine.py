@@ -115,11 +115,18 @@ class Engine:
     def step(self, record: Record) -> list[Firing]:
         """Apply one record and give the firings it decides, in order. Raises PositionGap."""
         clock = self._move(record.position, record.received)
-        if self._may_pass(clock):
+        core = self._core
+        heap = core.timers.heap
+        if (heap and heap[0][0] < clock) or core.event_clocks:
             for _ in self._passing(clock, record):
                 pass
         self._take_in(record, clock)
-        return self._delivered() if self._core.firings else []
+        return self._delivered() if core.firings else []
+
+    def is_quick(self, record: Record) -> bool:
+        """Tell whether no deadline lies before the record, so that there is nothing to slice."""
+        core = self._core
+        return not core.event_clocks and not core.timers.due(max(core.now, record.received))
 
     def slices(self, record: Record) -> Iterator[list[Firing]]:
         """Apply one record as `step` does, a slice at a time: the same firings, in the same order.
@@ -153,7 +160,8 @@ class Engine:
         """Apply the record itself, once the deadlines before it have passed."""
         core = self._core
         event = record.event
-        if record.subject.startswith("ctl."):
+        is_own = record.subject.startswith(subjects.OWN)
+        if is_own and record.subject.startswith("ctl."):
             if event.type == vocabulary.CLOCK_TICKED:
                 core.gaps.tick(clock)
                 return
@@ -162,9 +170,10 @@ class Engine:
         index = self._indexes.get(event.workspace)
         candidates = index.candidates(event.type, event.resource.id) if index else ()
         if candidates:
-            entry = Entry(record, clock)
-            if entry.is_own:
+            entry = Entry(record, event, clock)
+            if is_own:
                 core.depth = self._chains.depth_of(event)
+                candidates = [each for each in candidates if self._rules[each].takes_own(event)]
             for number in candidates:
                 self._rules[number].on_event(entry)
         if event.type in vocabulary.TERMINAL_RUN_TYPES:
@@ -227,24 +236,21 @@ class Engine:
     def _move(self, position: int, received: Micros) -> Micros:
         """Go on to the next entry and give its clock; the deadlines before it are still to pass."""
         core = self._core
-        self._check_position(position)
-        core.now = max(core.now, received)
-        if position:
+        if position > 0:
+            if position != core.position + 1:
+                self._check_position(position)
             core.position = position
+        if received > core.now:  # noqa: PLR1730 - half the time of max()
+            core.now = received
         core.depth = 0
-        core.firings = []
+        if core.firings:
+            core.firings = []
         return core.now
 
     def _check_position(self, position: int) -> None:
         last = self._core.position
-        if position <= 0 or last == 0:
-            return
-        if position != last + 1 and not (self._gaps_allowed and position > last):
+        if last and not (self._gaps_allowed and position > last):
             raise PositionGap(last + 1, position)
-
-    def _may_pass(self, clock: Micros) -> bool:
-        """Tell whether there is anything for `_passing` to do: nearly always there is not."""
-        return self._core.timers.due(clock) or bool(self._core.event_clocks)
 
     def _passing(self, clock: Micros, record: Record | None = None) -> Iterator[None]:
         """Let the deadlines before the clock pass, and stop after each, or after each key of one that is of many."""
@@ -266,7 +272,7 @@ class Engine:
 
     def _delivered(self) -> list[Firing]:
         """Give what was decided since the last slice. What an entry decided counts in chains from the next one on."""
-        firings = self._core.firings
+        firings, self._core.firings = self._core.firings, []
         while self._handed_out:
             self._chains.note(*self._handed_out.popleft())
         for firing in firings:

@@ -4,9 +4,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+import orjson
 
 from airside.events import subjects
-from airside.events.wire import Micros, Record, WireEvent, from_micros, to_micros
+from airside.events.wire import EPOCH, MICROSECOND, Micros, Record, WireEvent, from_micros, to_micros
 
 OCCURRED_PAST: Micros = 30 * 86_400 * 1_000_000  # an own time further back is the producer's mistake
 OCCURRED_AHEAD: Micros = 5 * 60 * 1_000_000  # clocks of producers run ahead by minutes, not more
@@ -18,7 +19,7 @@ def iso(moment: Micros) -> str:
     return from_micros(moment).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class EventRef(msgspec.Struct, frozen=True, array_like=True):
+class EventRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a rule remembers of an event that counted."""
 
     id: str
@@ -46,23 +47,25 @@ class EventRef(msgspec.Struct, frozen=True, array_like=True):
         return shown
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """A record on its way through the rules. `clock` is the largest log time seen, this record included."""
 
-    __slots__ = ("_payload", "clock", "event", "record")
+    record: Record
+    event: WireEvent
+    clock: Micros
+    _payload: Any = None
 
-    def __init__(self, record: Record, clock: Micros) -> None:
-        self.record = record
-        self.event: WireEvent = record.event
-        self.clock = clock
-        self._payload: Any = None
+    @classmethod
+    def of(cls, record: Record, clock: Micros) -> "Entry":
+        """Make the entry of a record."""
+        return cls(record, record.event, clock)
 
     @property
     def payload(self) -> Any:
         """Decode the payload; one that is damaged counts as empty."""
         if self._payload is None:
             try:
-                self._payload = self.event.payload_object()
+                self._payload = orjson.loads(memoryview(self.event.payload))
             except ValueError:
                 self._payload = {}
         return self._payload
@@ -74,9 +77,7 @@ class Entry:
 
     def about(self, payload: Any) -> "Entry":
         """Give the same entry with another payload: one row of an answer, to take a key from."""
-        other = Entry(self.record, self.clock)
-        other._payload = payload
-        return other
+        return Entry(self.record, self.event, self.clock, payload)
 
     def occurred(self) -> tuple[Micros, bool]:
         """Give the event's own time, held within reason of the log's, and whether it had to be held."""
@@ -92,7 +93,7 @@ class Entry:
             event.id,
             self.record.position,
             event.type,
-            to_micros(event.time),
+            (event.time - EPOCH) // MICROSECOND,  # to_micros, without a call: a ref is made of each event that counts
             self.record.received,
             resource.id,
             resource.kind,

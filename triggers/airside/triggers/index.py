@@ -57,7 +57,8 @@ class RuleIndex:
     def __init__(self) -> None:
         self._exact: dict[str, _Bucket] = {}
         self._root = _Node()
-        self._plans: dict[str, tuple[_Bucket, ...]] = {}
+        #: By type: the rules on any resource, and for those on certain ones a table each.
+        self._plans: dict[str, tuple[list[int], list[dict[str, dict[int, None]]]]] = {}
 
     def add(self, rule: int, subscriptions: Iterable[Subscription]) -> None:
         """Enter a rule."""
@@ -75,22 +76,26 @@ class RuleIndex:
                     del self._exact[pattern]
 
     def candidates(self, event_type: str, resource: str) -> list[int]:
-        """List the rules that could match an event of this type about this resource."""
-        plan = self._plans.get(event_type)
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[event_type] = tuple(self._buckets(event_type))
-        if not plan:
-            return []
-        found: dict[int, None] = {}
-        for bucket in plan:
-            if bucket.any_resource:
-                found |= bucket.any_resource
-            rules = bucket.by_resource.get(resource)
-            if rules:
-                found |= rules
-        return sorted(found) if len(found) > 1 else list(found)
+        """List the rules that could match an event of this type about this resource. Leave the list as it is."""
+        always, tables = self._plans.get(event_type) or self._plan(event_type)
+        if not tables:
+            return always
+        if not always and len(tables) == 1:
+            return sorted(tables[0].get(resource, always))
+        found = dict.fromkeys(always)
+        for table in tables:
+            found |= table.get(resource, {})
+        return sorted(found)
+
+    def _plan(self, event_type: str) -> tuple[list[int], list[dict[str, dict[int, None]]]]:
+        """Find what candidates of a type there are. A plan holds until the rules change."""
+        if len(self._plans) >= _MAX_PLANS:
+            self._plans.clear()
+        buckets = list(self._buckets(event_type))
+        always = sorted({rule for bucket in buckets for rule in bucket.any_resource})
+        plan = (always, [bucket.by_resource for bucket in buckets if bucket.by_resource])
+        self._plans[event_type] = plan
+        return plan
 
     def _bucket(self, pattern: str) -> _Bucket:
         words = pattern.split(".")

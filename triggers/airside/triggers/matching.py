@@ -16,8 +16,6 @@ ResourceTest: TypeAlias = Callable[[WireResource | WireRelated], bool]
 def compile_filter(spec: Filter) -> EntryTest:
     """Turn a filter into a test, the cheap parts first."""
     tests: list[EntryTest] = []
-    if spec.type:
-        tests.append(_type_test(spec.type))
     if spec.resource:
         tests.append(_resource_test(spec.resource))
     if spec.source:
@@ -27,8 +25,21 @@ def compile_filter(spec: Filter) -> EntryTest:
         tests.append(_related_test(spec.related))
     if spec.where:
         tests.append(_where_test(spec))
-    if len(tests) == 1:
-        return tests[0]
+    rest = _all_of(tests)
+    if not spec.type:
+        return rest or (lambda entry: True)
+    if rest is None:
+        return _type_test(spec.type)
+    if len(spec.type) == 1 and not _is_wild(spec.type[0]):
+        only = spec.type[0]
+        return lambda entry: entry.event.type == only and rest(entry)
+    of_type = _type_test(spec.type)
+    return lambda entry: of_type(entry) and rest(entry)
+
+
+def _all_of(tests: list[EntryTest]) -> EntryTest | None:
+    if len(tests) < 2:
+        return tests[0] if tests else None
     if len(tests) == 2:
         first, second = tests
         return lambda entry: first(entry) and second(entry)
@@ -68,9 +79,13 @@ def type_matches(pattern: str, event_type: str) -> bool:
     return len(wanted) == len(words) and all(want in ("*", word) for want, word in zip(wanted, words, strict=True))
 
 
+def _is_wild(pattern: str) -> bool:
+    return "*" in pattern or ">" in pattern
+
+
 def _type_test(patterns: tuple[str, ...]) -> EntryTest:
     exact = frozenset(patterns)
-    wild = [pattern for pattern in patterns if "*" in pattern or ">" in pattern]
+    wild = [pattern for pattern in patterns if _is_wild(pattern)]
     if ">" in exact:
         return lambda entry: True
     if not wild and len(exact) == 1:
@@ -140,6 +155,9 @@ def _where_test(spec: Filter) -> EntryTest:
     for path, predicate in spec.where.items():
         operators = [predicates.compile_operator(name, operand) for name, operand in predicate.items()]
         parts.append((paths.compile_path(path), operators))
+    if len(parts) == 1 and len(parts[0][1]) == 1:
+        only, [holds_of_it] = parts[0]
+        return lambda entry: holds_of_it(only(entry.payload))
 
     def test(entry: Entry) -> bool:
         payload = entry.payload

@@ -1,11 +1,11 @@
 """One automation at work: its trigger's state, and how the trigger's verdicts become firings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
 
-from airside.events.wire import Micros
+from airside.events.wire import Micros, WireEvent
 from airside.triggers import keys, kinds
 from airside.triggers.cooldown import Cooldown
 from airside.triggers.entry import Entry, iso
@@ -67,6 +67,8 @@ class Rule:
         self._cooldown = Cooldown()
         self._own_id = f"automation://{automation.name}"
         self._trigger: RunningTrigger[Any] = kinds.kind_of(automation.trigger).running(automation.trigger, self)
+        #: Shows the trigger an entry, without a step in between: this is asked most of all.
+        self.on_event: Callable[[Entry], None] = self._trigger.on_event
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -106,11 +108,9 @@ class Rule:
         self.automation = automation
         self.revision = revision
 
-    def on_event(self, entry: Entry) -> None:
-        """Show the trigger an entry. What a rule itself wrote does not set it off again."""
-        if entry.event.resource.id == self._own_id and entry.is_own:
-            return
-        self._trigger.on_event(entry)
+    def takes_own(self, event: WireEvent) -> bool:
+        """Tell whether the trigger may see what the plane wrote: what a rule itself did does not set it off again."""
+        return event.resource.id != self._own_id
 
     def on_timer(self, token: Any, deadline: Micros) -> Iterator[None] | None:
         """Tell the trigger that a deadline has passed. What it gives is still to be gone through, key by key."""
@@ -136,6 +136,10 @@ class Rule:
         """Ask to be told once the clock has passed the deadline."""
         return self._core.timers.set(deadline, self.number, token)
 
+    def move_timer(self, handle: int, deadline: Micros, token: Any) -> int:
+        """Take back a timer and set another in its place."""
+        return self._core.timers.move(handle, deadline, self.number, token)
+
     def set_event_timer(self, deadline: Micros, token: Any) -> int:
         """Ask to be told once the event clock has passed the deadline."""
         return self.event_clock.timers.set(deadline, self.number, token)
@@ -150,7 +154,7 @@ class Rule:
 
     def is_finished(self, run: str) -> bool:
         """Tell whether the run has finished."""
-        return self._core.runs.is_finished(self.workspace, run)
+        return (self.workspace, run) in self._core.runs.finished
 
     def watch_run(self, run: str, token: Any) -> None:
         """Ask to be told when the run finishes."""

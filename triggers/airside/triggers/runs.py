@@ -10,13 +10,10 @@ class Runs:
     """Finished runs, and who wants to know when one finishes. Watchers are not saved: the triggers watch again."""
 
     def __init__(self) -> None:
-        self._finished: OrderedDict[tuple[str, str], None] = OrderedDict()
+        #: Runs by workspace and id.
+        self.finished: OrderedDict[tuple[str, str], None] = OrderedDict()
         # nearly always one for a run, and then not worth a table of its own
         self._watchers: dict[tuple[str, str], tuple[int, Any] | dict[tuple[int, Any], None]] = {}
-
-    def is_finished(self, workspace: str, run: str) -> bool:
-        """Tell whether the run has finished."""
-        return (workspace, run) in self._finished
 
     def watch(self, workspace: str, run: str, rule: int, token: Any) -> None:
         """Note that a rule wants to know."""
@@ -37,7 +34,7 @@ class Runs:
 
     def finish(self, workspace: str, run: str) -> list[tuple[int, Any]]:
         """Note that a run has finished, and give the rules that wanted to know, each with its token."""
-        finished = self._finished
+        finished = self.finished
         finished[workspace, run] = None
         finished.move_to_end((workspace, run))
         if len(finished) > MAX_FINISHED:
@@ -47,8 +44,8 @@ class Runs:
 
     def save(self) -> Any:
         """Give the state as plain values."""
-        return list(self._finished)
+        return list(self.finished)
 
     def load(self, state: Any) -> None:
         """Take on a saved state."""
-        self._finished = OrderedDict.fromkeys(map(tuple, state))
+        self.finished = OrderedDict.fromkeys(map(tuple, state))

@@ -165,7 +165,7 @@ class WhyNot:
 
     def _look(self, record: Record) -> None:
         """Ask what an event did for the key."""
-        entry = Entry(record, self._engine.now)
+        entry = Entry.of(record, self._engine.now)
         probes = [(name, probe) for name, probe in self._probes if probe.takes_type(entry)]
         if not probes:
             return

@@ -63,8 +63,9 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
         super().__init__(spec, host)
         self.is_expected = matching.compile_filter(spec.absence)
         self.grace = spec.grace or 0
+        self.by_log = spec.time == "log"
         self.breaches: OrderedDict[Key, Breach] = OrderedDict()
-        self._run_part = self._watched_part()
+        self.run_part = self._watched_part()
 
     def opening_filters(self) -> tuple[Filter, ...]:
         """Give the filters, besides the expected one, whose events matter."""
@@ -86,12 +87,12 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
 
     def is_over(self, entry: Entry) -> bool:
         """Tell whether the event belongs to a run that is finished for good."""
-        return self._run_part is not None and self.host.is_finished(entry.event.resource.id)
+        return self.run_part is not None and self.host.is_finished(entry.event.resource.id)
 
     def watch(self, key: Key) -> None:
         """Ask to be told when the key's run finishes."""
-        if self._run_part is not None:
-            self.host.watch_run(key[self._run_part], key)
+        if self.run_part is not None:
+            self.host.watch_run(key[self.run_part], key)
 
     def forget(self, key: Key) -> None:
         self.drop_window(key)
@@ -112,17 +113,17 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
 
     def settle(self, key: Key) -> None:
         """Take that back once neither a window nor a breach of the key is left."""
-        if self._run_part is not None and key not in self.breaches and not self.has_window(key):
+        if self.run_part is not None and key not in self.breaches and not self.has_window(key):
             self.unwatch(key)
 
     def unwatch(self, key: Key) -> None:
         """Take it back at once."""
-        if self._run_part is not None:
-            self.host.unwatch_run(key[self._run_part], key)
+        if self.run_part is not None:
+            self.host.unwatch_run(key[self.run_part], key)
 
     def moment(self, entry: Entry) -> tuple[Micros, EventRef]:
         """Give the time by which an event is judged, and what is remembered of it."""
-        if self.spec.time == "log":
+        if self.by_log:
             return entry.clock, entry.ref()
         own, suspect = entry.occurred()
         return own, entry.ref(time_suspect=suspect)

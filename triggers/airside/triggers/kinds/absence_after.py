@@ -35,7 +35,7 @@ class AfterSpec(absence.AbsenceSpec):
     )
 
 
-class _Window(msgspec.Struct, array_like=True):
+class _Window(msgspec.Struct, array_like=True, gc=False):
     anchor: EventRef
     opened: Micros
     due: Micros
@@ -90,22 +90,28 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             if self.spec.rearm == "keep":
                 return
             self.host.cancel_timer(window.timer)
+            del self._windows[key]  # keys stand in the order in which they were last touched
         elif not self.has_room(self._windows):
             return
-        start, anchor = self.moment(entry)
+        start, anchor = (entry.clock, entry.ref()) if self.by_log else self.moment(entry)
         due = start + self.spec.within
-        verdict = self.verdict_at(due, entry.clock)
+        verdict = due + self.grace if self.by_log else self.verdict_at(due, entry.clock)
         if self._slots:
             key = self._slots.open((*key, anchor.id))
-        self._windows.pop(key, None)  # keys stand in the order in which they were last touched
         self._windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
-        self.watch(key)
+        if window is None:
+            self.watch(key)
 
     def _close(self, key: Key, entry: Entry) -> None:
+        if self.by_log and not self._slots and key not in self.breaches:  # nearly always: it came in time
+            if key in self._windows:
+                self.drop_window(key)
+                self.settle(key)
+            return
         moment, ref = self.moment(entry)
         slot = self._served(key, moment)
         window = self._windows.get(slot)
-        if window is not None and self.spec.time == "occurred" and moment > window.due:
+        if window is not None and not self.by_log and moment > window.due:
             window.late = window.late or (moment, entry.clock, ref)
         elif window is not None:
             self.drop_window(slot)

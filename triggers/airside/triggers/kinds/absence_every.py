@@ -35,7 +35,7 @@ class EverySpec(absence.AbsenceSpec):
         return ""
 
 
-class _Window(msgspec.Struct, array_like=True):
+class _Window(msgspec.Struct, array_like=True, gc=False):
     anchor: str
     last: EventRef | None
     start: Micros
@@ -75,34 +75,37 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         if not self.is_expected(entry):
             return
         key = self.key_of(entry)
-        if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, entry.clock):
+        clock = entry.clock
+        if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, clock):
             return
-        moment, ref = self.moment(entry)
+        moment, ref = (clock, entry.ref()) if self.by_log else self.moment(entry)
         window = self._windows.get(key)
         if window is None:
             if not self.has_room(self._windows):
                 return
-        elif self.spec.time == "occurred" and moment > window.due:
+        elif not self.by_log and moment > window.due:
             # too late for this window, whose verdict is still to come: it begins the next one then
             if window.late is None or moment > window.late[0]:
-                window.late = (moment, entry.clock, ref)
+                window.late = (moment, clock, ref)
             return
         elif moment < window.start:
             return  # an older event that arrived late proves nothing about the silence since
-        else:
-            self.host.cancel_timer(window.timer)
-        self.resolve(key, moment, entry.clock, ref)
+        if key in self.breaches:
+            self.resolve(key, moment, clock, ref)
         if window is not None and window.late is not None:
             moment, _, ref = window.late  # it came first, but is about a later moment
-        self._start(key, ref.id, ref, moment, entry.clock)
+        self._start(key, ref.id, ref, moment, clock)
 
     def _start(self, key: Key, anchor: str, last: EventRef | None, start: Micros, clock: Micros) -> None:
         due = start + self.spec.every
-        verdict = self.verdict_at(due, clock)
-        timer = self.host.set_timer(verdict, key)
-        self._windows.pop(key, None)  # keys stand in the order in which they were last touched
+        verdict = due + self.grace if self.by_log else self.verdict_at(due, clock)
+        before = self._windows.pop(key, None)  # keys stand in the order in which they were last touched
+        if before is None:
+            timer = self.host.set_timer(verdict, key)
+            self.watch(key)
+        else:
+            timer = self.host.move_timer(before.timer, verdict, key)
         self._windows[key] = _Window(anchor, last, start, due, verdict, timer)
-        self.watch(key)
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
         window = self._windows[token]

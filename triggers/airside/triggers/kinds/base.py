@@ -95,6 +95,9 @@ class Host(Protocol):
     def set_timer(self, deadline: Micros, token: Any) -> int:
         """Ask for `on_timer(token)` once the clock has passed the deadline. Gives a handle."""
 
+    def move_timer(self, handle: int, deadline: Micros, token: Any) -> int:
+        """Take back a timer and set another. Gives the handle of that."""
+
     def set_event_timer(self, deadline: Micros, token: Any) -> int:
         """Ask for `on_timer(token)` once the event clock has passed the deadline. Gives a handle of its own."""
 

@@ -151,6 +151,10 @@ class ChildHost:
         """Pass on, with the child's number."""
         return self._host.set_timer(deadline, (self._number, token))
 
+    def move_timer(self, handle: int, deadline: Micros, token: Any) -> int:
+        """Take back a timer and set another."""
+        return self._host.move_timer(handle, deadline, (self._number, token))
+
     def set_event_timer(self, deadline: Micros, token: Any) -> int:
         """Pass on, with the child's number."""
         return self._host.set_event_timer(deadline, (self._number, token))
