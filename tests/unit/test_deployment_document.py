@@ -25,6 +25,7 @@ def test_what_is_written_reads_back_as_the_same_deployment() -> None:
             "schedules": [
                 {"name": "early", "cron": "0 6 * * mon-fri", "timezone": "Europe/Amsterdam", "catchup": "latest"},
                 {"name": "often", "every": "90s", "anchor": "2026-01-01T00:00:30Z", "parameters": {"small": True}},
+                {"name": "office", "rrule": "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE", "anchor": "2026-01-05T09:00:00"},
                 {"name": "once", "at": "2026-12-24T18:00:00"},
             ],
             "storage": {"kind": "git", "url": "https://example.org/flows.git", "credentials": "env:GIT_TOKEN"},
@@ -44,9 +45,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
 
 
 def test_a_schedule_says_in_exactly_one_way_when() -> None:
-    assert refused(schedules=[{}]) == {"schedules.0": "give one of `cron`, `every` and `at`"}
+    assert refused(schedules=[{}]) == {"schedules.0": "give one of `cron`, `every`, `rrule` and `at`"}
     both = refused(schedules=[{"cron": "0 6 * * *", "every": "1h"}])
-    assert both == {"schedules.0": "give one of `cron`, `every` and `at`"}
+    assert both == {"schedules.0": "give one of `cron`, `every`, `rrule` and `at`"}
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,51 @@ def test_a_schedule_says_in_exactly_one_way_when() -> None:
         ({"cron": "0 6 * *"}, "schedules.0.cron"),
         ({"cron": "0 6 31 2 *"}, "schedules.0.cron"),
         ({"every": "0s"}, "schedules.0.every"),
+        ({"rrule": "FREQ=OFTEN"}, "schedules.0.rrule"),
+        ({"rrule": "FREQ=SECONDLY"}, "schedules.0.rrule"),
         ({"cron": "0 6 * * *", "timezone": "Europe/Amsterdm"}, "schedules.0.timezone"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused_at_its_field(schedule: dict[str, str], field: str) -> None:
     assert set(refused(schedules=[schedule])) == {field}
+
+
+@pytest.mark.parametrize(
+    ("rule", "anchor", "message"),
+    [
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", None, "comes never"),
+        ("FREQ=MINUTELY;BYSETPOS=2", None, "comes never"),
+        ("FREQ=MINUTELY;INTERVAL=2;BYMINUTE=1", "2026-01-01T00:00:00", "comes never"),
+        ("FREQ=DAILY;UNTIL=20251231", "2026-01-01T00:00:00", "comes never"),
+        ("FREQ=YEARLY;COUNT=1000", "2026-01-01T00:00:00", "say UNTIL"),
+        ("FREQ=WEEKLY", None, "needs an `anchor`"),
+        ("FREQ=DAILY;INTERVAL=2", None, "needs an `anchor`"),
+        ("FREQ=DAILY", "2026-01-01T00:00:00Z", "leave the offset out"),
+    ],
+)
+def test_a_recurrence_rule_of_which_nothing_comes_or_that_is_not_clear_is_refused(
+    rule: str, anchor: str | None, message: str
+) -> None:
+    schedule = {"rrule": rule, **({"anchor": anchor} if anchor else {})}
+    assert message in refused(schedules=[schedule])["schedules.0"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("FREQ=WEEKLY;BYDAY=MO;DTSTART=20260101T090000", "`anchor`"),
+        ("FREQ=WEEKLY;BYDAY=MO;BYSECOND=0,30", "at most once a minute"),
+        ("FREQ=WEEKLY;BYDAYS=MO", "did you mean BYDAY?"),
+        ("FREQ=WEEKLY;BYDAY=1MO", "goes with FREQ=MONTHLY"),
+        ("FREQ=DAILY;BYHOUR=24", "from 0 to 23"),
+        ("FREQ=YEARLY;INTERVAL=100;BYMONTHDAY=1", "from 1 to 10 for YEARLY"),
+        ("FREQ=DAILY;COUNT=2;UNTIL=20270101", "one of them"),
+        ("FREQ=DAILY;UNTIL=20270231", "UNTIL must be"),
+        ("every monday", "must be NAME=VALUE"),
+    ],
+)
+def test_a_recurrence_rule_is_refused_with_the_part_that_is_wrong(rule: str, message: str) -> None:
+    assert message in refused(schedules=[{"rrule": rule}])["schedules.0.rrule"]
 
 
 def test_no_secret_is_taken_into_a_document() -> None:

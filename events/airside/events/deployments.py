@@ -28,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from airside.events import recurring
 from airside.events.durations import Duration
 from airside.events.exceptions import AirsideError, Problem
 from airside.events.infrastructure import Infrastructure, Process
@@ -63,6 +64,11 @@ def _cron(text: str) -> str:
         raise ValueError(f"not a cron expression: {error}") from None
     except StopIteration:
         raise ValueError("names a date that never comes") from None
+    return text
+
+
+def _rrule(text: str) -> str:
+    recurring.read(text)
     return text
 
 
@@ -108,12 +114,17 @@ Address = Annotated[Line, AfterValidator(_without_password)]
 
 
 class Schedule(Strict):
-    """When runs start by themselves: a cron expression, an interval, or one moment."""
+    """When runs start by themselves: a cron expression, an interval, a recurrence rule, or one moment."""
 
     name: Name = "schedule"
     cron: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="five fields, in local time")
     every: Duration | None = Field(None, description="an interval, counted from `anchor`")
-    anchor: datetime | None = Field(None, description="a moment that the interval hits; by default 1970")
+    rrule: Annotated[Line, AfterValidator(_rrule)] | None = Field(
+        None, description="a recurrence rule of RFC 5545, in local time, as FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=6"
+    )
+    anchor: datetime | None = Field(
+        None, description="a moment that the interval hits, by default 1970; the local time a recurrence rule begins at"
+    )
     at: datetime | None = Field(None, description="one moment; without an offset it is local to `timezone`")
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
@@ -122,10 +133,17 @@ class Schedule(Strict):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Schedule":
-        if sum(way is not None for way in (self.cron, self.every, self.at)) != 1:
-            raise ValueError("give one of `cron`, `every` and `at`")
-        if self.anchor is not None and self.every is None:
-            raise ValueError("`anchor` goes with `every`")
+        if sum(way is not None for way in (self.cron, self.every, self.rrule, self.at)) != 1:
+            raise ValueError("give one of `cron`, `every`, `rrule` and `at`")
+        if self.anchor is not None and self.every is None and self.rrule is None:
+            raise ValueError("`anchor` goes with `every` and `rrule`")
+        if self.rrule is not None:
+            if self.anchor is not None and self.anchor.tzinfo is not None:
+                raise ValueError("`anchor` of an `rrule` is a local time of its `timezone`: leave the offset out")
+            try:
+                recurring.rule(self.rrule, self.anchor)
+            except ValueError as error:
+                raise ValueError(f"`rrule`: {error}") from None
         if self.every is not None and self.every < 1_000_000:
             raise ValueError("`every` must be at least 1s")
         return self

@@ -53,7 +53,7 @@ def test_what_is_built_says_what_a_person_would_change_and_nothing_of_the_code(t
     assert found["schedules"] == [{"name": "cron", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"}]
     assert found["parameters"] == {"rows": 3}
     assert found["parameters_schema"]["required"] == ["day"]
-    assert found["storage"] == {"path": str(tmp_path)}
+    assert found["storage"] == {"kind": "path", "path": str(tmp_path)}
     assert "return rows" not in text
 
 

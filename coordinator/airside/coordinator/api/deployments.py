@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import yaml
-from fastapi import Body, Request
+from fastapi import Body, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -14,10 +14,13 @@ from airside.coordinator.api.automations import read_text
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
+from airside.coordinator.deployments import applying
 from airside.coordinator.deployments import runs as deployed
 from airside.coordinator.deployments.book import Held
 from airside.coordinator.deployments.starting import Asked, ParametersRefused
-from airside.coordinator.deployments.store import NoSuchDeployment
+from airside.coordinator.deployments.store import NoSuchDeployment, NoSuchSchedule
+from airside.coordinator.engine.ticks import wall_clock
+from airside.coordinator.scheduling.slots import coming
 from airside.events import deployments
 from airside.events.deployments import Deployment, InvalidDeployment
 from airside.events.exceptions import Problem
@@ -38,6 +41,8 @@ _EXAMPLE: Final = {
         "schedules": [{"name": "early", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"}],
     },
 }
+_NEXT: Final = {"schedule": "early", "at": "2026-11-23T06:00:00+01:00", "timezone": "Europe/Amsterdam"}
+_SWITCHED: Final = {"name": "nightly/prod", "schedule": "early", "revision": 2, "enabled": False}
 _CHANGED: Final = {"items": [{"name": "nightly/prod", "revision": 1, "change": "created"}], "next": None}
 _STARTED: Final = {**examples.ACCEPTED_CHANGE, "id": "run://airside/0198f7ab-93b4-7d6c-8a58-3c1f1f1f1f1f"}
 
@@ -78,14 +83,20 @@ async def list_deployments(request: Request) -> Response:
     },
     responses=documents.answers(400, 409, 413, 415, 422, 503, 507, good=_CHANGED),
 )
-async def apply_deployments(request: Request) -> Response:
+async def apply_deployments(
+    request: Request, dry_run: Annotated[bool, Query(description="say what would change, and change nothing")] = False
+) -> Response:
     """Create or update: one document, a list of them, or `{"deployments": [...]}`.
 
-    A document that does not say `enabled` leaves a paused deployment paused. Mistakes are answered all at once, and
-    nothing is applied then.
+    A document that does not say `enabled` leaves a paused deployment paused, and a paused schedule of the same name.
+    Mistakes are answered all at once, and nothing is applied then.
     """
     plane, principal = plane_of(request), principal_of(request)
     found = _parse(await read_text(request, plane))
+    if dry_run:
+        held = plane.deployments.book.deployments
+        items = [_would(held.get((principal.workspace, one.full_name)), one) for one in found]
+        return answer({"items": items, "next": None})
     return answer(
         {"items": await plane.deployments.store.apply(principal.workspace, found, principal.name), "next": None}
     )
@@ -94,11 +105,12 @@ async def apply_deployments(request: Request) -> Response:
 @routes.get(
     "/api/deployments/{flow}/{name}",
     summary="Show a deployment",
-    responses=documents.answers(404, good=_EXAMPLE),
+    responses=documents.answers(404, good=_EXAMPLE | {"next": [_NEXT]}),
 )
 async def show_deployment(request: Request, flow: str, name: str) -> Response:
-    """Give one deployment."""
-    return answer(_held(request, flow, name).to_dict())
+    """Give one deployment, with the next five runs of its schedules: when, in the schedule's zone, and by which."""
+    held = _held(request, flow, name)
+    return answer(held.to_dict() | {"next": coming(held, wall_clock())})
 
 
 @routes.delete(
@@ -140,6 +152,26 @@ async def resume_deployment(request: Request, flow: str, name: str) -> Response:
 
 
 @routes.post(
+    "/api/deployments/{flow}/{name}/schedules/{schedule}/pause",
+    summary="Pause a schedule",
+    responses=documents.answers(404, 409, 503, 507, good=_SWITCHED),
+)
+async def pause_schedule(request: Request, flow: str, name: str, schedule: str) -> Response:
+    """Let one schedule start no more runs, and cancel those that it made ahead; the others go on."""
+    return await _switch_schedule(request, f"{flow}/{name}", schedule, enabled=False)
+
+
+@routes.post(
+    "/api/deployments/{flow}/{name}/schedules/{schedule}/resume",
+    summary="Resume a schedule",
+    responses=documents.answers(404, 409, 503, 507, good=_SWITCHED | {"revision": 3, "enabled": True}),
+)
+async def resume_schedule(request: Request, flow: str, name: str, schedule: str) -> Response:
+    """Let one schedule start runs again from now on."""
+    return await _switch_schedule(request, f"{flow}/{name}", schedule, enabled=True)
+
+
+@routes.post(
     "/api/deployments/{flow}/{name}/run",
     status_code=201,
     summary="Start a run",
@@ -166,7 +198,25 @@ async def run_deployment(request: Request, flow: str, name: str, wanted: StartBo
     return answer({"id": run, "position": done.position, "state": str(done.state), "seq": done.seq}, 201)
 
 
-def _parse(text: str) -> list[tuple[Deployment, bool]]:
+def _would(held: Held | None, document: Deployment) -> dict[str, Any]:
+    """Say what applying would change."""
+    before = None if held is None else held.document.to_document()
+    after = applying.wanted(before, document)
+    change = "created" if before is None else "unchanged" if before == after else "updated"
+    revision = (held.revision if held else 0) + (change != "unchanged")
+    found = {"name": document.full_name, "revision": revision, "change": change}
+    return found | ({"differences": applying.differences(before, after)} if before is not None else {})
+
+
+async def _switch_schedule(request: Request, name: str, schedule: str, *, enabled: bool) -> Response:
+    principal = principal_of(request)
+    store = plane_of(request).deployments.store
+    return answer(
+        await _or_404(store.switch_schedule(principal.workspace, name, schedule, principal.name, enabled=enabled))
+    )
+
+
+def _parse(text: str) -> list[Deployment]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -181,7 +231,7 @@ def _parse(text: str) -> list[tuple[Deployment, bool]]:
         try:
             parsed = deployments.parse(_plain(document))
             _check_schedules(parsed)
-            found.append((parsed, isinstance(document, dict) and "enabled" in document))
+            found.append(parsed)
         except InvalidDeployment as error:
             prefix = f"{place}." if isinstance(data, list) else ""
             problems += [Problem(f"{prefix}{one.field}".rstrip("."), one.message) for one in error.problems]
@@ -221,7 +271,7 @@ def _held(request: Request, flow: str, name: str) -> Held:
 async def _or_404(change: Awaitable[Any]) -> Any:
     try:
         return await change
-    except NoSuchDeployment as error:
+    except (NoSuchDeployment, NoSuchSchedule) as error:
         raise not_found(f"T{str(error)[1:]}.") from error
     except ParametersRefused as error:
         raise invalid("parameters-refused", "The parameters are refused; no run is made.", error.problems) from error

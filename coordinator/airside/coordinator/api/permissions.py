@@ -59,6 +59,8 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("DELETE", "/api/deployments/{flow}/{name}"): _EDIT,
     ("POST", "/api/deployments/{flow}/{name}/pause"): _OPERATE,
     ("POST", "/api/deployments/{flow}/{name}/resume"): _OPERATE,
+    ("POST", "/api/deployments/{flow}/{name}/schedules/{schedule}/pause"): _OPERATE,
+    ("POST", "/api/deployments/{flow}/{name}/schedules/{schedule}/resume"): _OPERATE,
     ("POST", "/api/deployments/{flow}/{name}/run"): _OPERATE | {Role.AGENT},
     ("GET", "/api/queues"): _READ,
     ("GET", "/api/queues/{name}"): _READ,

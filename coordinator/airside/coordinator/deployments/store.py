@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from airside.coordinator.deployments import book
+from airside.coordinator.deployments import applying, book
 from airside.coordinator.origins import NOBODY, Origin, made_by
 from airside.events import deployments, subjects
 from airside.events.deployments import Deployment
@@ -24,6 +24,10 @@ class NoSuchDeployment(AirsideError):
     """There is no deployment of this name."""
 
 
+class NoSuchSchedule(AirsideError):
+    """The deployment has no schedule of this name."""
+
+
 class DeploymentStore:
     """Changes deployments and queues. `settled` is awaited with the position of each change."""
 
@@ -31,16 +35,12 @@ class DeploymentStore:
         self._log = log
         self._settled = settled
 
-    async def apply(self, workspace: str, found: Sequence[tuple[Deployment, bool]], by: str) -> list[dict[str, Any]]:
+    async def apply(self, workspace: str, found: Sequence[Deployment], by: str) -> list[dict[str, Any]]:
         """Create what is new, revise what differs, leave what is the same; say which was which.
 
-        Each comes with whether its document says itself if it is enabled; one that does not stays as it is. Raises
-        Conflict, LogError.
+        What is paused, and does not say itself that it is enabled, stays paused. Raises Conflict, LogError.
         """
-        changes = []
-        for document, says_enabled in found:
-            changes.append(await self._apply(workspace, document, says_enabled, by))
-        return changes
+        return [await self._apply(workspace, document, by) for document in found]
 
     async def pause(self, workspace: str, name: str, by: str, origin: Origin = NOBODY) -> dict[str, Any]:
         """Schedule no more runs, and cancel those that are scheduled ahead. Raises NoSuchDeployment."""
@@ -49,6 +49,29 @@ class DeploymentStore:
     async def resume(self, workspace: str, name: str, by: str, origin: Origin = NOBODY) -> dict[str, Any]:
         """Schedule runs again from now on. Raises NoSuchDeployment."""
         return await self._switch(workspace, name, by, origin, enabled=True)
+
+    async def switch_schedule(
+        self, workspace: str, name: str, schedule: str, by: str, *, enabled: bool
+    ) -> dict[str, Any]:
+        """Switch one schedule on or off; the others go on. Raises NoSuchDeployment, NoSuchSchedule."""
+
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+            if before is None:
+                raise NoSuchDeployment(f"there is no deployment `{name}`")
+            document = deployments.parse(before["document"])
+            if schedule not in {one.name for one in document.schedules}:
+                raise NoSuchSchedule(f"there is no schedule `{schedule[:100]}` of `{name}`")
+            schedules = [
+                one.model_copy(update={"enabled": enabled}) if one.name == schedule else one
+                for one in document.schedules
+            ]
+            written = document.model_copy(update={"schedules": schedules}).to_document()
+            if written == before["document"]:
+                return None
+            return book.UPDATED, {"name": name, "revision": before["revision"] + 1, "document": written, "by": by}
+
+        payload, _ = await self._change(workspace, deployments.resource_id(name), "deployment", name, decide)
+        return {"name": name, "schedule": schedule, "revision": payload["revision"], "enabled": enabled}
 
     async def delete(self, workspace: str, name: str, by: str) -> None:
         """Delete it; its runs stay. Raises NoSuchDeployment."""
@@ -89,15 +112,11 @@ class DeploymentStore:
         payload, _ = await self._change(workspace, f"queue://{name}", "queue", name, decide, origin=origin)
         return payload
 
-    async def _apply(self, workspace: str, document: Deployment, says_enabled: bool, by: str) -> dict[str, Any]:
+    async def _apply(self, workspace: str, document: Deployment, by: str) -> dict[str, Any]:
         name = document.full_name
 
         def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
-            wanted = document
-            if before is not None and not says_enabled:
-                enabled = bool(before["document"].get("enabled", True))
-                wanted = document.model_copy(update={"enabled": enabled})
-            written = wanted.to_document()
+            written = applying.wanted(before["document"] if before else None, document)
             if before is not None and before["document"] == written:
                 return None
             revision = before["revision"] + 1 if before else 1

@@ -7,6 +7,7 @@ change is written on the condition that there is none: so each run exists once, 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from airside.coordinator.deployments import runs as deployed
@@ -28,9 +29,20 @@ _LOOK_SECONDS: Final = 5.0
 LATE_AFTER: Final = MINUTE
 _AT_ONCE: Final = 32
 _MOST_KNOWN: Final = 100_000
+_NEVER: Final[Micros] = 2**62
 _log = logging.getLogger("airside.scheduler")
-#: Gives (workspace, run) of the runs that the views know as scheduled or late.
-Waiting = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
+#: Gives (workspace, run, position of what was last heard of it) of the runs that the views know to wait.
+Waiting = Callable[[], Awaitable[Iterable[tuple[str, str, int]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A run that waits, as it was when it was looked at: there is no need to before one of these changes."""
+
+    position: int
+    deployment: str
+    held_at: int
+    again: Micros
 
 
 class Scheduler:
@@ -46,7 +58,10 @@ class Scheduler:
         self._places = asyncio.Semaphore(_AT_ONCE)
         #: For each schedule of each revision, the last moment whose run is there.
         self._done: dict[tuple[str, str, int, str], Micros] = {}
+        #: When a schedule's next run comes near enough to be made.
+        self._needed: dict[tuple[str, str, int, str], Micros] = {}
         self._armed: set[tuple[str, str, int]] = set()
+        self._seen: dict[tuple[str, str], _Seen] = {}
         #: How often was looked.
         self.looks = 0
 
@@ -79,23 +94,39 @@ class Scheduler:
         held = [one for one in self._book.deployments.values() if one.document.enabled]
         known = {(one.workspace, one.name, one.revision) for one in held}
         self._done = {key: due for key, due in self._done.items() if key[:3] in known}
-        wanted = [
-            (one, schedule, due)
-            for one in held
-            for schedule in one.document.schedules
-            if schedule.enabled
-            for due in self._due(one, schedule, now)
-        ]
+        self._needed = {key: due for key, due in self._needed.items() if key[:3] in known}
+        wanted = []
+        needed = {}
+        for one in held:
+            for schedule in one.document.schedules:
+                key = (one.workspace, one.name, one.revision, schedule.name)
+                if schedule.enabled and now >= self._needed.get(key, 0):
+                    wanted += [(one, schedule, due) for due in self._due(one, schedule, now)]
+                    needed[key] = slots.needed(schedule, now)
         await asyncio.gather(*(self._write(*entry) for entry in wanted))
         for one, schedule, due in wanted:  # only when all are there: what failed is tried again
             key = (one.workspace, one.name, one.revision, schedule.name)
             self._done[key] = max(self._done.get(key, 0), due)
+        self._needed |= needed
 
     async def tidy(self, now: Micros) -> None:
         """Look at the runs that wait: cancel what a newer revision took back, arm what is not, call late what is."""
         if len(self._armed) > _MOST_KNOWN:
             self._armed.clear()  # to arm a run again is harmless
-        await asyncio.gather(*(self._look_after(workspace, run, now) for workspace, run in await self._waiting()))
+        waiting = list(await self._waiting())
+        before, self._seen = self._seen, {}
+        changed = []
+        for workspace, run, position in waiting:
+            seen = before.get((workspace, run))
+            if seen is not None and seen.position == position and now < seen.again and self._is_as(workspace, seen):
+                self._seen[workspace, run] = seen
+            else:
+                changed.append((workspace, run, position))
+        await asyncio.gather(*(self._look_after(*one, now) for one in changed))
+
+    def _is_as(self, workspace: str, seen: _Seen) -> bool:
+        held = self._book.deployments.get((workspace, seen.deployment))
+        return (held.position if held else 0) == seen.held_at
 
     def _due(self, held: Held, schedule: Schedule, now: Micros) -> list[Micros]:
         done = self._done.get((held.workspace, held.name, held.revision, schedule.name), held.since)
@@ -117,24 +148,28 @@ class Scheduler:
             await self._work.put(held.workspace, held.document.queue, held.document.priority, run, due)
             self._armed.add((held.workspace, run, 1))
 
-    async def _look_after(self, workspace: str, run: str, now: Micros) -> None:
+    async def _look_after(self, workspace: str, run: str, position: int, now: Micros) -> None:
         async with self._places:
             found = await presents.read(self._log, workspace, run)
-            if found is None or found.state not in (State.SCHEDULED, State.LATE):
+            if found is None or not presents.waits(found):
                 return
-            payload = found.payload()
+            payload = await presents.scheduled(self._log, found)
             name = payload.get("deployment")
             if not isinstance(name, str):
                 return
-            if deployed.is_void(payload, self._book.deployments.get((workspace, name))):
+            held = self._book.deployments.get((workspace, name))
+            if deployed.is_void(payload, held):
                 await self._change(found, State.CANCELLED, payload, "the deployment was paused, changed or deleted")
                 await self._work.forget(workspace, run.rpartition("/")[2])
                 return
             await self._arm(workspace, run, found.seq, payload)
             due = deployed.due_of(payload)
-            if found.state is State.SCHEDULED and due is not None and now - due > LATE_AFTER:
+            is_timed = found.state is State.SCHEDULED and due is not None
+            if is_timed and due is not None and now - due > LATE_AFTER:
                 late = round((now - due) / SECOND, 3)
                 await self._change(found, State.LATE, payload, f"not started {late:g} s after its time", late_by=late)
+            again = due + LATE_AFTER if is_timed and due is not None else _NEVER
+            self._seen[workspace, run] = _Seen(position, name, held.position if held else 0, again)
 
     async def _arm(self, workspace: str, run: str, seq: int, payload: Mapping[str, Any]) -> None:
         """Let a run wait in its queue, unless this coordinator knows that it does."""

@@ -6,9 +6,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
+from airside.coordinator.deployments.book import Held
+from airside.events import recurring
 from airside.events.deployments import MAX_CATCHUP, Schedule
 from airside.events.durations import DAY, HOUR, MINUTE
-from airside.events.wire import Micros, to_micros
+from airside.events.wire import Micros, from_micros, to_micros
 from airside.triggers import zones
 from airside.triggers.calendars import Calendar, Slots
 
@@ -20,10 +22,14 @@ SLACK: Final = MINUTE
 _LOOK_BACKS: Final = (HOUR, DAY, 7 * DAY, 31 * DAY, 400 * DAY)
 #: More slots than these are not looked through for the last ones.
 _MOST: Final = 20_000
+_NEVER: Final[Micros] = 2**62
 
 
 def after(schedule: Schedule, moment: Micros) -> Iterator[Micros]:
     """Give the schedule's moments later than this one, in order; an endless schedule has no end."""
+    if schedule.rrule is not None:
+        yield from _of_rule(schedule, schedule.rrule, moment)
+        return
     following = _following(schedule)
     due = following(moment)
     while due is not None:
@@ -33,8 +39,29 @@ def after(schedule: Schedule, moment: Micros) -> Iterator[Micros]:
 
 def ahead(schedule: Schedule, moment: Micros) -> list[Micros]:
     """Give the moments that are materialised at this one."""
-    found = list(islice(after(schedule, moment), AHEAD))
-    return [due for place, due in enumerate(found) if place == 0 or due <= moment + AHEAD_MICROS]
+    found: list[Micros] = []
+    for due in islice(after(schedule, moment), AHEAD):
+        if found and due > moment + AHEAD_MICROS:
+            break
+        found.append(due)
+    return found
+
+
+def coming(held: Held, moment: Micros, count: int = 5) -> list[dict[str, str]]:
+    """Give the next moments of all schedules that are on, each in its own zone; none when the deployment is paused."""
+    on = [one for one in held.document.schedules if one.enabled] if held.document.enabled else []
+    found = sorted((due, one.name, one.timezone) for one in on for due in islice(after(one, moment), count))
+    return [
+        {"schedule": name, "at": from_micros(due).astimezone(zones.zone(zone)).isoformat(), "timezone": zone}
+        for due, name, zone in found[:count]
+    ]
+
+
+def needed(schedule: Schedule, moment: Micros) -> Micros:
+    """Give when more is to be materialised than at this moment."""
+    found = list(islice(after(schedule, moment), AHEAD + 1))
+    later = [due - AHEAD_MICROS for due in found if due - AHEAD_MICROS > moment]
+    return min([*found[:1], *later], default=_NEVER)
 
 
 def missed(schedule: Schedule, since: Micros, now: Micros) -> list[Micros]:
@@ -76,6 +103,19 @@ def _following(schedule: Schedule) -> Callable[[Micros], Micros | None]:
         return lambda moment: anchor + ((moment - anchor) // every + 1) * every
     once = _moment(schedule.at, schedule.timezone) if schedule.at else None
     return lambda moment: once if once is not None and once > moment else None
+
+
+def _of_rule(schedule: Schedule, text: str, moment: Micros) -> Iterator[Micros]:
+    """Give the moments of a recurrence rule. Local times that fall on one moment, in a gap, are one."""
+    rule, zone = recurring.rule(text, schedule.anchor), zones.zone(schedule.timezone)
+    last = to_micros(rule.until) if rule.until is not None and rule.until.tzinfo is not None else None
+    for wall in rule.after(zones.local(moment, zone).replace(fold=0)):
+        due = zones.instant(wall.date(), wall.time(), zone)
+        if last is not None and due is not None and due > last:
+            return
+        if due is not None and due > moment:
+            yield due
+            moment = due
 
 
 @lru_cache(maxsize=4_096)

@@ -18,10 +18,21 @@ def deploy(flow: "Flow[..., Any]", name: str, **options: Any) -> str:
 
 def send(deployment: "Deployment", *, enable: bool | None) -> str:
     """Send a document; `enable` None: whether it is paused stays as it is. Raises a ClientError."""
-    body = deployment.to_document() | ({} if enable is None else {"enabled": enable})
+    body = to_body(deployment) | ({} if enable is None else {"enabled": enable})
     with Client() as client:
         client.request("POST", "/api/deployments", body=body)
     return deployment.full_name
+
+
+def to_body(deployment: "Deployment") -> dict[str, Any]:
+    """Write a document as it is sent: with `enabled` wherever the document itself says it."""
+    body = deployment.to_document()
+    if "enabled" in deployment.model_fields_set:
+        body["enabled"] = deployment.enabled
+    for schedule, written in zip(deployment.schedules, body.get("schedules", []), strict=True):
+        if "enabled" in schedule.model_fields_set:
+            written["enabled"] = schedule.enabled
+    return body
 
 
 def serve(flow: "Flow[..., Any]", name: str, *, limit: int, **options: Any) -> None:

@@ -1,0 +1,69 @@
+"""`airside deployments apply`: sending the deployments of files."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from airside.sdk.cli import options, output
+from airside.sdk.cli.deployments_shared import checked
+from airside.sdk.cli.failures import Failure
+from airside.sdk.cli.options import AsJson
+
+EXAMPLES = (
+    "airside deployments apply deployment.yaml",
+    "airside deployments apply                # airside.yaml here, or in the nearest folder above",
+    "airside deployments apply --dry-run",
+)
+
+
+def apply(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE...]", help="Each holds one deployment or many. Default: the nearest airside.yaml."
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create the deployments of files, and change those that differ. None is deleted.
+
+    All are checked first: when one is wrong, each mistake is told, and nothing is changed.
+    """
+    from airside.sdk.deploying import reading, sending
+
+    found = files or [_nearest()]
+    documents = [made for file in found for made in checked(partial(reading.read, file), str(file))]
+    body = [sending.to_body(one) for one in documents]
+    with options.connect() as client:
+        parameters = {"dry_run": "true"} if dry_run else None
+        changes = client.request("POST", "/api/deployments", parameters=parameters, body=body)["items"]
+    if as_json:
+        output.as_json(changes)
+        return
+    rows = ((item["name"], item["revision"], item["change"]) for item in changes)
+    output.table(("NAME", "REVISION", "WOULD BE" if dry_run else "CHANGE"), rows)
+    for item in changes:
+        for one in item.get("differences", []):
+            output.line(f"{output.plain(item['name'])}: {_difference(one)}")
+
+
+def _nearest() -> Path:
+    from airside.sdk.deploying import reading
+
+    found = reading.find_file()
+    if found is None:
+        raise Failure(
+            f"there is no {reading.FILE_NAME} here nor in a folder above",
+            hint="name a file: `airside deployments apply deployment.yaml`; `airside deployments build` writes one",
+        )
+    output.note(f"applying {found}")
+    return found
+
+
+def _difference(one: dict[str, Any]) -> str:
+    shown = {name: output.plain(one[name]) for name in ("before", "after") if name in one}
+    return f"{one['field']}: {shown.get('before', '(none)')} -> {shown.get('after', '(none)')}"
