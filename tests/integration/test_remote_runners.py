@@ -125,6 +125,38 @@ def test_large_results_come_back_beside_the_events_and_what_cannot_come_back_fai
     assert_right(told)
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("make", RUNNERS)
+def test_results_are_taken_from_other_processes_and_other_runs(
+    make: Make, told: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRSIDE_RESULTS", str(tmp_path / "results"))
+    first, again, other, of_run, also_of_run = on(make(), runner_tasks.drawing)()
+    assert (first, of_run) == (again, also_of_run)
+    assert first != other
+    assert told.states("drawn-2") == ["pending", "cached"]
+    taken = next(event for event in told.events if event["type"] == "task_run.cached")["payload"]["result"]
+    assert taken["url"].startswith((tmp_path / "results").as_uri())
+    elsewhere = on(make(), runner_tasks.drawing)()
+    here = runner_tasks.drawing()
+    assert elsewhere[:3] == here[:3] == (first, first, other)
+    assert len({of_run, elsewhere[3], here[3]}) == 3  # of the run alone
+    assert_right(told)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("make", RUNNERS)
+def test_the_next_attempt_of_a_flow_takes_each_kept_result_at_its_place(
+    make: Make, told: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRSIDE_RESULTS", str(tmp_path / "results"))
+    found = on(make(), runner_tasks.drawing_twice)(str(tmp_path / "said"))
+    first, second = (tmp_path / "said").read_text().splitlines()
+    assert first == second == " ".join(sorted(found))
+    assert len(set(found)) == 7  # the same inputs, but each another call
+    assert_right(told)
+
+
 @pytest.mark.parametrize("deaf", [False, True], ids=["asked", "killed"])
 def test_a_cancelled_task_ends_with_its_process_if_it_does_not_listen(told: Kept, deaf: bool, tmp_path: Path) -> None:
     flow = on(ProcessRunner(1, grace=0.5), runner_tasks.stuck)

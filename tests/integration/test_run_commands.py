@@ -175,9 +175,8 @@ def test_a_paused_flow_can_be_cancelled(up: Up, tmp_path: Path) -> None:
         until_state(client, run, "cancelled")
 
 
-def test_a_run_that_somebody_pauses_begins_no_task_until_it_is_resumed(up: Up, tmp_path: Path) -> None:
-    flow = flow_process.start(
-        """
+HELD = {
+    "held": """
         @flow
         def held():
             step(0)
@@ -186,12 +185,45 @@ def test_a_run_that_somebody_pauses_begins_no_task_until_it_is_resumed(up: Up, t
 
         print("value", held(), flush=True)
         """,
-        tmp_path,
-        up.url,
-    )
+    "held-coroutine": """
+        import asyncio
+
+        @task
+        async def later(number):
+            return number
+
+        @flow
+        async def held_coroutine():
+            await later(0)
+            await asyncio.to_thread(told)
+            one, two = later.submit(1), later(1)
+            assert await two == await one
+            return await one
+
+        print("value", asyncio.run(held_coroutine()), flush=True)
+        """,
+    "held-inside": """
+        @flow
+        def inner():
+            return step(1)
+
+        @flow
+        def held_inside():
+            step(0)
+            told()
+            return inner()
+
+        print("value", held_inside(), flush=True)
+        """,
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_run_that_somebody_pauses_begins_no_task_until_it_is_resumed(up: Up, tmp_path: Path, name: str) -> None:
+    flow = flow_process.start(HELD[name], tmp_path, up.url)
     flow.until()
     with up.client() as client:
-        run = run_of(client, "held")
+        run = run_of(client, name)
         assert cli(up, "pause", run).returncode == 0
         # The process has asked again since, so it knows.
         beats = {"type": "resource.heartbeat", "resource": f"*{run}"}
@@ -201,10 +233,14 @@ def test_a_run_that_somebody_pauses_begins_no_task_until_it_is_resumed(up: Up, t
         before = client.get("/api/events/count", params=beats).json()["count"]
         wait(lambda: client.get("/api/events/count", params=beats).json()["count"] > before + 2)
         parts = client.get("/api/runs", params={"parent": f"run://airside/{run}"}).json()["items"]
-        assert len(parts) == 1
+        assert [part["state"] for part in parts if part["state"] != "pending"] == ["completed"]
         assert cli(up, "resume", run).returncode == 0
         assert flow.ended() == (0, "value 1\n")
         until_state(client, run, "completed")
+        begun = client.get("/api/events", params={"type": "task_run.running", "limit": 100}).json()["items"]
+        mine = [event for event in begun if any(one["id"].endswith(run) for one in event["related"])]
+        after = client.get("/api/events", params={"type": "flow_run.resumed", "resource": f"*{run}"}).json()["items"]
+        assert [event["time"] > after[0]["time"] for event in reversed(mine)] == [False] + [True] * (len(mine) - 1)
         wait(lambda: history(client, run) == ["running", "paused", "resumed", "running", "completed"])
 
 

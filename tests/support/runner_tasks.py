@@ -7,8 +7,10 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from airside.sdk.flows import context
+from airside.sdk.flows.caching import INPUTS, RUN
 from airside.sdk.flows.context import tags
 from airside.sdk.flows.flow import flow
 from airside.sdk.flows.logs import get_run_logger
@@ -137,3 +139,45 @@ def gives_up() -> list[Any]:
     futures = square.map(range(40))
     first = futures[0].wait()
     raise RuntimeError(str(first.value))
+
+
+@task(cache_policy=INPUTS)
+def drawn(number: int) -> str:
+    return f"{number} {uuid4()}"
+
+
+@task(cache_policy=RUN)
+def drawn_once_a_run(number: int) -> str:
+    return f"{number} {uuid4()}"
+
+
+@task(persist_result=True)
+def drawn_and_kept(number: int) -> str:
+    return f"{number} {uuid4()}"
+
+
+@task
+def draws_inside(part: int) -> tuple[str, str]:
+    return drawn_and_kept(7), keeping(7)
+
+
+@flow(persist_result=True)
+def keeping(number: int) -> str:
+    return drawn.with_options(name="kept-by-its-flow", cache_policy=None)(number)
+
+
+@flow
+def drawing() -> Any:
+    first, other = drawn.submit(1).result(), drawn.submit(2).result()
+    return first, drawn.submit(1).result(), other, drawn_once_a_run.submit(1).result(), drawn_once_a_run(2)
+
+
+@flow(retries=1)
+def drawing_twice(file: str) -> Any:
+    found = [drawn_and_kept.submit(7).result() for _ in range(3)]
+    found += [text for part in range(2) for text in draws_inside.submit(part).result()]
+    with Path(file).open("a") as lines:
+        lines.write(" ".join(sorted(found)) + "\n")
+    if len(Path(file).read_text().splitlines()) == 1:
+        raise ValueError("once more")
+    return found

@@ -1,12 +1,13 @@
 """Running a function once: in its limits of time, with its prints logged; generators too."""
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from airside.sdk.flows import interrupts, prints
-from airside.sdk.flows.context import Stop
+from airside.sdk.flows.context import PAUSE_LOOK_SECONDS, Stop
 from airside.sdk.flows.exceptions import RunCancelled, RunTimedOut
 
 Sink = Callable[[str], None] | None
@@ -56,6 +57,18 @@ async def acall(
             stop.forget(stopped)
         if not work.done():
             work.cancel()
+
+
+def hold(stop: Stop | None) -> None:
+    """Wait while the run is paused by somebody. Raises RunCancelled when it is to end."""
+    if stop is not None and stop.paused:
+        interrupts.limited(stop.wait_while_paused, None, stop)
+
+
+async def ahold(stop: Stop | None) -> None:
+    """Wait as `hold`, without blocking the event loop."""
+    while stop is not None and stop.paused:
+        await acall(functools.partial(asyncio.sleep, PAUSE_LOOK_SECONDS), timeout=None, stop=stop)
 
 
 def is_generator(function: Callable[..., Any]) -> bool:

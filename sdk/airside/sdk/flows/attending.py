@@ -42,8 +42,6 @@ class Attendant:
         self._every = seconds_of("AIRSIDE_HEARTBEAT", DEFAULT_BEAT_SECONDS, least=_MIN_BEAT_SECONDS)
         self._grace = seconds_of("AIRSIDE_CANCEL_GRACE", DEFAULT_GRACE_SECONDS)
         self._over = threading.Event()
-        self._go_on = threading.Event()
-        self._go_on.set()
         self._own: set[str] = set()
         self._next_beat: float | None = None
         self._kill_at: float | None = None
@@ -58,7 +56,7 @@ class Attendant:
     def end(self) -> None:
         """Be done; whoever waits goes on."""
         self._over.set()
-        self._go_on.set()
+        self.stop.go_on()
 
     def announce(self, change: Change) -> None:
         """Say on a change to `running` how often there will be heartbeats: it counts as the first."""
@@ -75,12 +73,6 @@ class Attendant:
         """Tell whether it was this process that made the change."""
         return present.event_id in self._own
 
-    def wait_while_paused(self) -> None:
-        """Return when the run may go on, or is to end."""
-        while not self._go_on.wait(0.2):
-            if self.stop.asked:
-                return
-
     def learn(self, present: Present) -> None:
         """Take in how the plane sees the run."""
         self.present = present
@@ -89,14 +81,14 @@ class Attendant:
         if present.cancel or present.state in (Kind.CANCELLING, Kind.CANCELLED):
             self._cancel(present)
         elif present.state is Kind.PAUSED and not self.is_own(present):
-            self._go_on.clear()
+            self.stop.pause()
         elif present.state is Kind.CRASHED or (present.state is Kind.RESUMED and not self.waits_for_answer):
             if self._run.state not in run_states.TERMINAL:
                 self.correct(present)
         elif present.state in run_states.TERMINAL and not self.is_own(present):
             self.stop.ask(f"somebody else ended the run: it is {present.state.value}")
         if present.state is not Kind.PAUSED or self.stop.asked:
-            self._go_on.set()
+            self.stop.go_on()
         with self.learned:
             self.learned.notify_all()
 

@@ -71,14 +71,14 @@ NONE: Final = CachePolicy(frozenset())
 
 @dataclass(slots=True)
 class Place:
-    """Where the result of one call is looked for and left."""
+    """Where the result of one call is looked for and left; may be sent to another process. `form`: see `results`."""
 
     where: Storage
     name: str
     key: str
     seconds: float | None
     refresh: bool
-    keeps: bool = True
+    form: str
 
     def find(self) -> Kept | None:
         """Give the result that is there already."""
@@ -87,7 +87,7 @@ class Place:
     def keep(self, value: Any) -> dict[str, Any] | None:
         """Leave a result, and give the reference to it; None, with a warning, when that is not possible."""
         try:
-            return results.keep(self.where, self.name, value, seconds=self.seconds)
+            return results.keep(self.where, self.name, value, seconds=self.seconds, form=self.form)
         except (Unkeepable, OSError) as error:
             _log.warning("a result is not kept: %s", error)
             return None
@@ -106,10 +106,10 @@ def place(call: "Call") -> Place | None:
             where = flow.flow.options.result_storage
         if (key := _key(call, flow)) is not None:
             name = f"cache/{key[:2]}/{key}"
-            return Place(storage(where), name, key, chosen.cache_for, chosen.refresh_cache)
+            return Place(storage(where), name, key, chosen.cache_for, chosen.refresh_cache, results.default_form())
         if persist and flow is not None:
             key = _occurrence(call, flow)
-            return Place(storage(where), f"runs/{flow.scope}/{key}", key, None, refresh=False)
+            return Place(storage(where), f"runs/{flow.scope}/{key}", key, None, False, results.default_form())
     except Exception as error:  # noqa: BLE001 - people's functions and objects; the task can run without
         _log.warning("the result of %s is neither looked for nor kept: %s: %s", call.run.name, _kind(error), error)
     return None
@@ -158,7 +158,8 @@ def _key(call: "Call", flow: "context.FlowContext | None") -> str | None:
 def _occurrence(call: "Call", flow: "context.FlowContext") -> str:
     """Name the nth call of a task with these inputs in this run: the same in another process that carries it on."""
     same = digest([identity(call.task), inputs(call.task, call.values)])
-    return digest([same, flow.number(f"result {same}")])
+    number = flow.number(f"result {same}")
+    return digest([same, number, flow.branch] if flow.branch else [same, number])
 
 
 def _source(task: "Task[..., Any]") -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airside.sdk.flows.exceptions import FlowError, RunCancelled
 from airside.sdk.flows.reporting import Reporter, Run
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from airside.sdk.flows.runners.base import TaskRunner
     from airside.sdk.flows.task import Task
 
+#: Between looks whether a run that is paused is to end.
+PAUSE_LOOK_SECONDS: Final = 0.2
+
 
 class Stop:
-    """The wish that a run ends early. Whoever works for the run looks here, or is told."""
+    """The wish that a run ends early, or that it begins nothing. Who works for it looks here, or is told."""
 
     def __init__(self, parent: "Stop | None" = None) -> None:
         self._asked = threading.Event()
@@ -29,6 +32,8 @@ class Stop:
         self._closed = ""
         self._told: dict[Callable[[str], object], None] = {}
         self._lock = threading.Lock()
+        self._go_on = threading.Event()
+        self._go_on.set()
         self._parent = parent
         if parent is not None:
             parent.tell(self.ask)
@@ -51,6 +56,30 @@ class Stop:
     def close(self, reason: str) -> None:
         """Keep work that has not begun from beginning; what runs goes on."""
         self._closed = self._closed or reason
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody has paused the run, or one around it: nothing is to begin now, unless the run is to end."""
+        return not self.asked and self._pausing() is not None
+
+    def pause(self) -> None:
+        """Let nothing begin until `go_on`; what runs goes on."""
+        self._go_on.clear()
+
+    def go_on(self) -> None:
+        """Let things begin again."""
+        self._go_on.set()
+
+    def wait_while_paused(self) -> None:
+        """Return when things may begin, or the run is to end."""
+        while not self.asked and (pausing := self._pausing()) is not None:
+            pausing._go_on.wait(PAUSE_LOOK_SECONDS)
+
+    def _pausing(self) -> "Stop | None":
+        found: Stop | None = self
+        while found is not None and found._go_on.is_set():
+            found = found._parent
+        return found
 
     def leave(self) -> None:
         """Be over: a parent's wish does not concern this any more."""
@@ -108,6 +137,8 @@ class FlowContext:
     parent: "FlowContext | None" = None
     #: The path of the run's own results: its id, below a parent the same in each process that carries the parent on.
     scope: str = ""
+    #: In another process, the part of that path which tells this call of a task from the others: each counts alone.
+    branch: str = ""
     #: What this process carries on (a suspending.Resumption), and what it leaves for the next (a suspending.Left).
     resumed: Any = None
     suspended: Any = None

@@ -54,6 +54,7 @@ def execute(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> State[Any]:
                     return state
                 while True:
                     try:
+                        attempts.hold(life.stop)
                         life.attempt()
                         value = attempts.call(life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink)
                         life.wait_for_tasks()
@@ -79,6 +80,7 @@ async def execute_async(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> St
                 return state
             while True:
                 try:
+                    await attempts.ahold(life.stop)
                     life.attempt()
                     value = await attempts.acall(
                         life.work, timeout=flow.options.timeout, stop=life.stop, sink=life.sink
@@ -126,7 +128,7 @@ class Life:
             parent=parent,
             scope=self._run.id
             if parent is None
-            else f"{parent.scope}/{beginning.safe(flow.name)}-{parent.number('flow ' + flow.name)}",
+            else f"{parent.scope}/{parent.branch}{beginning.safe(flow.name)}-{parent.number('flow ' + flow.name)}",
             resumed=resumed,
         )
         self.sink = printed if flow.options.log_prints else None

@@ -23,6 +23,7 @@ def each(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> Iterator[Any]:
         with interrupts.Shield(), life.inside():
             if (state := life.begin()) is not None:
                 state.result()
+            attempts.hold(life.stop)
             life.attempt()
             made = life.work()
         left = _left(flow.options.timeout)
@@ -56,6 +57,7 @@ async def each_async(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> Async
         with life.inside():
             if (state := life.begin()) is not None:
                 state.result()
+            await attempts.ahold(life.stop)
             life.attempt()
             made = life.work()
         left = _left(flow.options.timeout)

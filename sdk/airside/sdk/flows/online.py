@@ -5,7 +5,6 @@ way of all other events, through the emitter and its spool, so the history arriv
 something is on that way nothing is proposed past it.
 """
 
-import asyncio
 import logging
 import threading
 import time
@@ -42,11 +41,7 @@ class Online:
         self._away_until = 0.0
 
     def report(self, change: Change) -> None:
-        """Put a change on its way. The beginning of a task waits while its flow run is paused by somebody."""
-        if change.state is Kind.RUNNING and self._attended and not _in_event_loop():
-            for one in change.run.related:
-                if one.get("role") == "flow_run" and (attendant := self._attended.get(one["id"])):
-                    attendant.wait_while_paused()
+        """Put a change on its way."""
         self.emitter.send(change.event())
 
     def propose(self, change: Change) -> Verdict:
@@ -125,7 +120,7 @@ class Online:
             return None
         if present.state is Kind.PAUSED and not attendant.is_own(present):
             attendant.learn(present)
-            attendant.wait_while_paused()
+            attendant.stop.wait_while_paused()
             return present if attendant.stop.asked else attendant.present
         if present.state in (Kind.CRASHED, Kind.RESUMED):
             if run_states.may_change(present.state, change.state):
@@ -146,11 +141,3 @@ def proposal(change: Change) -> dict[str, object]:
     event = change.event()
     event.pop("type")
     return {"state": change.state.value, "expected": change.seq - 1, **event}
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

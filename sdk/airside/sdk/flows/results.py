@@ -38,9 +38,9 @@ def keep(
 ) -> dict[str, Any]:
     """Write a value, good for so many seconds (None: for ever), and give the reference to it.
 
-    `form` is `pickle` or `json` (default: AIRSIDE_RESULT_FORMAT, else pickle). Raises Unkeepable and OSError.
+    `form` is `pickle` or `json` (default: as the settings say). Raises Unkeepable and OSError.
     """
-    codec, body = _encode(value, form or os.environ.get("AIRSIDE_RESULT_FORMAT", "pickle"))
+    codec, body = _encode(value, form or default_form())
     now = time.time()
     head = {
         "airside_result": 1,
@@ -51,6 +51,11 @@ def keep(
     }
     where.write(name, json.dumps(head).encode() + b"\n" + body)
     return _reference(where, name, head, body)
+
+
+def default_form() -> str:
+    """Give the form that values are written in unless told otherwise: AIRSIDE_RESULT_FORMAT, else `pickle`."""
+    return os.environ.get("AIRSIDE_RESULT_FORMAT", "pickle")
 
 
 def find(where: Storage, name: str, *, seconds: float | None = None) -> Kept | None:

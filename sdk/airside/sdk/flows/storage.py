@@ -73,6 +73,11 @@ class Remote:
         except (ImportError, ValueError) as error:
             raise BadOption(f"result_storage {_without_credentials(url)}: {error}") from None
         self._url = _without_credentials(url).rstrip("/")
+        self._given = url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Open it anew in another process: connections do not travel."""
+        return storage, (self._given,)
 
     def read(self, name: str) -> bytes | None:
         """Read an object."""

@@ -47,6 +47,11 @@ class Call:
     waits_for: Sequence["futures.Future[Any]"] = ()
     needs: Sequence["futures.Future[Any]"] = ()
     loop: asyncio.AbstractEventLoop | None = None
+    #: The number of this call of the task in its flow run, from 0.
+    number: int = 0
+    #: Where the result is looked for and left, once that `is_placed`: before the call went to another process.
+    place: caching.Place | None = None
+    is_placed: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -79,6 +84,7 @@ def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequenc
         waits_for=upstream,
         needs=[item for item in wait_for if isinstance(item, futures.Future)],
         loop=flow.loop if flow is not None else None,
+        number=number,
     )
 
 
@@ -92,6 +98,7 @@ def execute(call: Call) -> State[Any]:
         try:
             while True:
                 try:
+                    attempts.hold(call.stop)
                     with limited.held(call):
                         life.attempt()
                         value = attempts.call(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
@@ -122,6 +129,7 @@ async def execute_async(call: Call) -> State[Any]:
     try:
         while True:
             try:
+                await attempts.ahold(call.stop)
                 async with limited.held_async(call):
                     life.attempt()
                     value = await attempts.acall(life.work, timeout=life.timeout, stop=call.stop, sink=life.sink)
@@ -156,7 +164,7 @@ class _Life:
         self._call = call
         self._options = call.task.options
         self.timeout = self._options.timeout
-        self.keeps = _keeps(call)
+        self.keeps = call.place is not None if call.is_placed else _keeps(call)
         self._place: caching.Place | None = None
         self.sink = printed if self._options.log_prints else None
 
@@ -176,7 +184,8 @@ class _Life:
 
     def _known(self) -> State[Any] | None:
         """Give the state of a run whose result is known already."""
-        self._place = caching.place(self._call)
+        call = self._call
+        self._place = call.place if call.is_placed else caching.place(call)
         found = self._place.find() if self._place is not None else None
         if found is None:
             return None
@@ -276,6 +285,11 @@ def _keeps(call: Call) -> bool:
     if own.persist_result is None:
         return flow is not None and bool(flow.flow.options.persist_result)
     return own.persist_result
+
+
+def place(call: Call) -> caching.Place | None:
+    """Say where the result of a call with its final values is looked for and left; None when it is not to be kept."""
+    return caching.place(call) if _keeps(call) else None
 
 
 def give_up(call: Call, error: Exception) -> State[Any]:

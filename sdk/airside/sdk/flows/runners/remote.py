@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
-from airside.sdk.flows import context, futures, logs
+from airside.sdk.flows import attempts, beginning, context, futures, logs, task_run
+from airside.sdk.flows.caching import Place
 from airside.sdk.flows.context import FlowContext, Stop
-from airside.sdk.flows.exceptions import RunFailed, UpstreamFailed
+from airside.sdk.flows.exceptions import RunCancelled, RunFailed, UpstreamFailed
 from airside.sdk.flows.reporting import Change, Run, Verdict
 from airside.sdk.flows.runners import wire
 from airside.sdk.flows.runners.threads import ThreadRunner
@@ -44,18 +45,27 @@ class Work:
     flow: bytes | None
     around: frozenset[str]
     sender: tuple[str, int]
+    place: Place | None
+    number: int
 
 
 def resolved(call: Call) -> State[Any] | None:
-    """Put values in the place of futures; give the final state of a run that must not begin."""
+    """Put values in the place of futures; give the final state of a run that must not begin.
+
+    Where its result is looked for and left is settled here too: only this process counts the calls of its flow run.
+    """
     if call.stop is not None and call.stop.closed:
         return end(call, State(Kind.CANCELLED, call.stop.reason))
     try:
         call.values = futures.resolve(dict(call.values))
         for future in call.needs:
             futures.resolve(future)
+        attempts.hold(call.stop)
     except UpstreamFailed as error:
         return end(call, State(Kind.SKIPPED, str(error), error=error))
+    except RunCancelled as error:
+        return end(call, State(Kind.CANCELLED, str(error), error=error))
+    call.place, call.is_placed = task_run.place(call), True
     return None
 
 
@@ -69,6 +79,8 @@ def pack(call: Call, *, main_by_name: bool) -> bytes:
         flow=_flow(context.flow_context.get(), main_by_name),
         around=context.current_tags(),
         sender=(socket.gethostname(), os.getpid()),
+        place=call.place,
+        number=call.number,
     )
     return wire.dumps(work, main_by_name=main_by_name)
 
@@ -128,9 +140,19 @@ def lost(call: Call, error: Exception) -> State[Any]:
 
 def _carry_out(work: Work, tell: Tell, stop: Stop) -> bytes:
     telling = _Telling(work.run, tell)
-    call = Call(task=work.task, run=work.run, values=work.values, tags=work.tags, reporter=telling, stop=stop)
+    call = Call(
+        task=work.task,
+        run=work.run,
+        values=work.values,
+        tags=work.tags,
+        reporter=telling,
+        stop=stop,
+        place=work.place,
+        is_placed=True,
+        number=work.number,
+    )
     with context.tags(*work.around):
-        context.flow_context.set(_context(work.flow, telling, stop))
+        context.flow_context.set(_context(work, telling, stop))
         try:
             state = asyncio.run(execute_async(call)) if call.is_async else execute(call)
         except BaseException as error:  # noqa: BLE001 - told already; the process must go on
@@ -234,6 +256,8 @@ class _Flow:
     run: Run
     parameters: Mapping[str, Any]
     tags: frozenset[str]
+    scope: str
+    branch: str
 
 
 _packed_flows: dict[tuple[str, int, bool], bytes | None] = {}
@@ -255,7 +279,8 @@ def _flow(found: FlowContext | None, main_by_name: bool) -> bytes | None:
 def _pack_flow(found: FlowContext, main_by_name: bool) -> bytes | None:
     for parameters in (found.parameters, {}):
         try:
-            data = wire.dumps(_Flow(found.flow, found.run, parameters, found.tags), main_by_name=main_by_name)
+            told = _Flow(found.flow, found.run, parameters, found.tags, found.scope, found.branch)
+            data = wire.dumps(told, main_by_name=main_by_name)
         except wire.CannotSend:
             continue
         if len(data) <= _MAX_PARAMETERS or not parameters:
@@ -263,7 +288,8 @@ def _pack_flow(found: FlowContext, main_by_name: bool) -> bytes | None:
     return None
 
 
-def _context(data: bytes | None, telling: _Telling, stop: Stop) -> FlowContext | None:
+def _context(work: Work, telling: _Telling, stop: Stop) -> FlowContext | None:
+    data = work.flow
     if data is None:
         return None
     if data not in _flows:
@@ -280,4 +306,6 @@ def _context(data: bytes | None, telling: _Telling, stop: Stop) -> FlowContext |
         runner=ThreadRunner(),
         stop=stop,
         work=stop,
+        scope=found.scope,
+        branch=f"{found.branch}{beginning.safe(work.task.name)}-{work.number}/",
     )
