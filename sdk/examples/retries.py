@@ -11,9 +11,10 @@ from airside.sdk import exponential, flow, runtime, task
     timeout=30,
 )
 def fetch(url: str) -> str:
-    if runtime.task_run.attempt < 3:
+    attempt = runtime.task_run.attempt or 1
+    if attempt < 3:
         raise ConnectionError(f"{url} does not answer")
-    return f"attempt {runtime.task_run.attempt} fetched {url}"
+    return f"attempt {attempt} fetched {url}"
 
 
 @flow

@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from airside.sdk import flow, task, transaction
+from airside.sdk.flows.transactions import Done, Transaction
 
 FILE = Path(gettempdir()) / "airside-example.csv"
 
@@ -15,7 +16,7 @@ def write(path: Path) -> Path:
 
 
 @write.on_rollback
-def remove(txn, done):
+def remove(txn: Transaction, done: Done) -> None:
     done.value.unlink()
     print("removed again")
 
@@ -32,6 +33,6 @@ def export() -> None:
 
 
 if __name__ == "__main__":
-    state = export(return_state=True)
+    state = export.run()
     print(state.kind, "-", state.message)
     print("file exists:", FILE.exists())

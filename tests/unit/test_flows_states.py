@@ -140,6 +140,24 @@ def test_results_can_be_looked_at_without_raising(told: Collector) -> None:
     assert nightly()
 
 
+async def test_run_gives_the_final_state_of_flows_and_tasks(told: Collector) -> None:
+    @task
+    def torn() -> int:
+        raise ValueError("torn")
+
+    @task
+    async def later(number: int) -> int:
+        return number
+
+    @flow
+    async def nightly(number: int) -> int:
+        assert torn.run().kind == "failed"
+        return (await later.run(number)).result()
+
+    state = await nightly.run(3)
+    assert (state.kind, state.result()) == ("completed", 3)
+
+
 def test_subflows_are_runs_with_a_parent(told: Collector) -> None:
     @flow
     def inner(number: int) -> int:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -12,9 +12,11 @@ from airside.sdk.flows.exceptions import BadOption
 from airside.sdk.flows.options import Delay, FlowOptions, Hook
 from airside.sdk.flows.parameters import Parameters
 from airside.sdk.flows.runners.base import TaskRunner
+from airside.sdk.flows.states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Flow(Generic[P, R]):
@@ -44,11 +46,25 @@ class Flow(Generic[P, R]):
         """Give the same flow with other options; those of `@flow`."""
         return Flow(self.fn, _options(self.fn, options.changed(_given(self.options), changed)))
 
+    @overload
+    def run(  # type: ignore[overload-overlap] # a coroutine is an R too: the first that fits counts
+        self: "Flow[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> State[R]: ...
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the flow here and give its final State; of a coroutine function give the coroutine that does.
+
+        What the function raises is in the state. Raises BadParameters, and what ends a program.
+        """
+        return cast(Callable[..., Any], self)(*args, return_state=True, **kwargs)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the flow here and give its value; of a coroutine function give the coroutine.
 
-        `return_state=True` gives the final State instead. Raises what the function raises, after the retries, and
-        BadParameters for values that do not fit the annotations.
+        `return_state=True` gives the final State instead; type checkers know that of `run`. Raises what the function
+        raises, after the retries, and BadParameters for values that do not fit the annotations.
         """
         return_state = bool(kwargs.pop("return_state", False))
         values = self.parameters.bind(args, kwargs)

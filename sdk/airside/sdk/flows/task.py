@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -18,6 +18,7 @@ from airside.sdk.flows.transactions import TransactionHook
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Task(Generic[P, R]):
@@ -71,11 +72,22 @@ class Task(Generic[P, R]):
         self._hooked(made)
         return made
 
+    @overload
+    def run(  # type: ignore[overload-overlap] # a coroutine is an R too: the first that fits counts
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> State[R]: ...
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the task here and give its final State; of a coroutine function give the coroutine that does."""
+        return cast(Callable[..., Any], self)(*args, return_state=True, **kwargs)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and give its value; of a coroutine function give the coroutine.
 
-        Inside a flow, `return_state=True` gives the final State instead, and `wait_for=[…]` waits for futures first.
-        Raises what the function raises, after the retries.
+        `return_state=True` gives the final State instead; type checkers know that of `run`. `wait_for=[…]` waits for
+        futures first. Raises what the function raises, after the retries.
         """
         return_state = bool(kwargs.pop("return_state", False))
         call = self._prepare(args, kwargs)
@@ -94,7 +106,14 @@ class Task(Generic[P, R]):
         _note(call, state)
         return state if return_state else state.result()
 
-    def submit(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> Future[R]:
+    @overload
+    def submit(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: Any, wait_for: Sequence[Any] = ..., **kwargs: Any
+    ) -> Future[T]: ...
+    @overload
+    def submit(self, *args: Any, wait_for: Sequence[Any] = ..., **kwargs: Any) -> Future[R]: ...
+
+    def submit(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> Future[Any]:
         """Give the run to the flow's task runner and return its future at once.
 
         Futures among the arguments, also in lists and dicts, become their values before the run begins; if one does not
@@ -102,7 +121,7 @@ class Task(Generic[P, R]):
         """
         flow = context.current_flow()
         call = self._prepare(args, {**kwargs, "wait_for": wait_for})
-        future: Future[R] = Future(call.run, self.name)
+        future: Future[Any] = Future(call.run, self.name)
         if (around := context.transaction.get()) is not None:
             around.await_also(future, self, call.values)
         with interrupts.Shield():
@@ -116,7 +135,14 @@ class Task(Generic[P, R]):
                 futures.after(call.waits_for, functools.partial(copy_context().run, _start, flow, call, future))
         return future
 
-    def map(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> "Futures[R]":
+    @overload
+    def map(
+        self: "Task[P, Coroutine[Any, Any, T]]", *args: Any, wait_for: Sequence[Any] = ..., **kwargs: Any
+    ) -> "Futures[T]": ...
+    @overload
+    def map(self, *args: Any, wait_for: Sequence[Any] = ..., **kwargs: Any) -> "Futures[R]": ...
+
+    def map(self, *args: Any, wait_for: Sequence[Any] = (), **kwargs: Any) -> "Futures[Any]":
         """Submit once for each item of the iterable arguments, which must be equally long; `unmapped(x)` stays whole.
 
         Texts, bytes and mappings are values, not iterables to take apart. Raises BadParameters.
