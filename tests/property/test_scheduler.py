@@ -64,7 +64,7 @@ async def _each_once(catchup: str, minutes: int, steps: list[tuple[int, bool, in
         def new() -> Scheduler:
             book = Book(deployments={("default", "f/prod"): one})
 
-            async def none() -> list[tuple[str, str]]:
+            async def none() -> list[tuple[str, str, int]]:
                 return []
 
             return Scheduler(log, book, Proposals(log, Aliases({})), work, none)

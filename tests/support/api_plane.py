@@ -253,6 +253,7 @@ class MemoryPlane:
         self.metrics = Metrics()
         self.reasons: list[str] = []
         self.held: dict[str, dict[str, dict[str, int]]] = {}
+        self.unserved: list[dict[str, Any]] = []
         self.rebuilt: Rebuild | None = None
 
     async def run_read(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -271,6 +272,9 @@ class MemoryPlane:
             engine_now=START,
             counts={"events": last},
         )
+
+    async def unserved_queues(self, workspace: str) -> list[dict[str, Any]]:
+        return self.unserved
 
     def held_back(self, workspace: str) -> dict[str, dict[str, int]]:
         return self.held.get(workspace, {})

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -44,6 +44,7 @@ from airside.coordinator.work.agents import Agents
 from airside.coordinator.work.claims import Claims
 from airside.coordinator.work.desk import WorkDesk
 from airside.coordinator.work.leases import Leases
+from airside.coordinator.work.places import Places
 from airside.coordinator.work.stream import WorkStream
 from airside.coordinator.work.sweeping import Sweeper
 from airside.events.exceptions import LogError
@@ -195,6 +196,10 @@ class Coordinator:
             held_back={what: sum(getattr(self.engine.engine, what).values()) for what in _HELD_BACK},
         )
 
+    async def unserved_queues(self, workspace: str) -> Sequence[Mapping[str, Any]]:
+        """Give the queues in which runs wait that no living agent takes. Raises LogError."""
+        return await self.agent_work.unserved(workspace)
+
     def held_back(self, workspace: str) -> Mapping[str, Mapping[str, int]]:
         """Give `keys_refused`, `keys_dropped` and `loops_stopped` of the automations that have any, by name."""
         found: dict[str, dict[str, int]] = {}
@@ -278,16 +283,15 @@ class Coordinator:
         again = Again(self.log, starter)
         self.deployments = DeploymentDesk(book, store, starter, work, again=again)
         self.scheduler = Scheduler(self.log, book, proposals, work, self._waiting_runs)
-        leases, agents = (
-            Leases(self.log.nc, replicas=self.settings.replicas),
-            Agents(self.log, replicas=self.settings.replicas),
-        )
-        for part in (leases, agents):
+        replicas = self.settings.replicas
+        leases, places = Leases(self.log.nc, replicas=replicas), Places(self.log.nc, replicas=replicas)
+        agents = Agents(self.log, replicas=replicas)
+        for part in (leases, places, agents):
             await part.start()
             self._stops.append(part.stop)
-        claims = Claims(self.log, book, store, proposals, work=work, leases=leases)
+        claims = Claims(self.log, book, store, proposals, work=work, leases=leases, places=places)
         sweeper = Sweeper(self.log, store, proposals, starter, work, claims=claims, leases=leases, agents=agents)
-        self.agent_work = WorkDesk(agents, claims, leases, sweeper)
+        self.agent_work = WorkDesk(book, agents, claims, leases, sweeper)
 
     async def _deployments_changed(self) -> None:
         for queue in self.deployments.book.queues.values():
@@ -298,7 +302,7 @@ class Coordinator:
         await self._deployments_read.caught_up.wait()
         await self.scheduler.run()
 
-    async def _waiting_runs(self) -> Iterable[tuple[str, str]]:
+    async def _waiting_runs(self) -> Iterable[tuple[str, str, int]]:
         """List the runs that wait, once the views are where the log ends."""
         await self.projector.caught_up.wait()
         return await self.run_read(reads.waiting_runs)

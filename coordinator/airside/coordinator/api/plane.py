@@ -174,6 +174,10 @@ class Plane(Protocol):
         """Give the reasons why the plane is not ready; none when it is."""
         ...
 
+    async def unserved_queues(self, workspace: str) -> Sequence[Mapping[str, Any]]:
+        """Give the queues in which runs wait that no living agent takes. Raises LogError."""
+        ...
+
     def held_back(self, workspace: str) -> Mapping[str, Mapping[str, int]]:
         """Give `keys_refused`, `keys_dropped` and `loops_stopped` of the automations that have any, by name."""
         ...

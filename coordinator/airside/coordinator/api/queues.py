@@ -14,7 +14,18 @@ from airside.coordinator.deployments.book import Queue
 
 routes = router("queues")
 
-_QUEUE: Final = {"name": "default", "paused": False, "limit": None, "waiting": 3, "running": 1, "agents": ["etl-1"]}
+_QUEUE: Final = {
+    "name": "default",
+    "paused": False,
+    "paused_since": None,
+    "limit": None,
+    "waiting": 3,
+    "waiting_since": "2026-11-22T06:00:00+00:00",
+    "oldest_wait_seconds": 12.5,
+    "running": 1,
+    "agents": ["etl-1"],
+    "lost_agents": [],
+}
 QueueName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f]+$")]
 
 
@@ -28,9 +39,13 @@ class LimitQueue(BaseModel):
 
 @routes.get("/api/queues", summary="List queues", responses=documents.answers(503, good=examples.page(_QUEUE)))
 async def list_queues(request: Request) -> Response:
-    """Give the queues that were made and those that deployments name."""
+    """Give the queues that were made, those that deployments name, and those that agents serve.
+
+    `waiting` counts the runs that wait for an agent, `waiting_since` is since when the first of them does, `running`
+    counts those that are with agents. `lost_agents` served the queue and have not been heard of since.
+    """
     plane, workspace = plane_of(request), principal_of(request).workspace
-    found = plane.deployments.book.queues_of(workspace)
+    found = plane.agent_work.queues_of(workspace)
     return answer({"items": [await _shown(plane, queue) for queue in found], "next": None})
 
 
@@ -68,11 +83,4 @@ async def _set(request: Request, name: str, **wanted: Any) -> Response:
 
 
 async def _shown(plane: Plane, queue: Queue) -> dict[str, Any]:
-    agents = plane.agent_work.agents.of(queue.workspace)
-    return {
-        "name": queue.name,
-        "paused": queue.paused,
-        "limit": queue.limit,
-        **await plane.deployments.work.figures(queue),
-        "agents": [agent.name for agent in agents if queue.name in agent.queues and not agent.lost],
-    }
+    return await plane.agent_work.queue_figures(queue)

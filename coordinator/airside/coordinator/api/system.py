@@ -1,7 +1,7 @@
 """How the plane is: health, readiness, metrics, status."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.views import reads
 from airside.coordinator.views.exceptions import ViewsError
 from airside.coordinator.views.reads.pages import iso
+from airside.events.exceptions import LogError
 
 T = TypeVar("T")
 
@@ -71,6 +72,7 @@ async def status(request: Request) -> Response:
     workspace = principal_of(request).workspace
     counted = await _counted(plane, workspace)
     failed: list[tuple[str, int]] = await _read(plane, reads.failed_by_automation, workspace, default=[])
+    unserved = await _unserved(plane, workspace)
     return answer(
         {
             "version": at.version,
@@ -94,7 +96,7 @@ async def status(request: Request) -> Response:
             "counts": {**at.counts, **counted},
             "streams": plane.feed.watchers,
             "damage": at.damage,
-            "warnings": warnings.found(at, counted, failed, plane.held_back(workspace)),
+            "warnings": warnings.found(at, counted, failed, plane.held_back(workspace), unserved),
         }
     )
 
@@ -105,6 +107,15 @@ async def _counted(plane: Plane, workspace: str) -> dict[str, int]:
         return {}
     failed = found.pop("failed_actions")
     return {**found, "failed_actions_24h": failed}
+
+
+async def _unserved(plane: Plane, workspace: str) -> Sequence[Mapping[str, Any]]:
+    """List the queues whose runs nobody takes; nothing while the broker does not answer."""
+    try:
+        async with asyncio.timeout(_COUNT_SECONDS):
+            return await plane.unserved_queues(workspace)
+    except (TimeoutError, LogError):
+        return []
 
 
 async def _read(plane: Plane, function: Callable[[Any, str, datetime], T], workspace: str, *, default: T) -> T:

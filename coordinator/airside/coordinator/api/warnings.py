@@ -1,7 +1,8 @@
 """What a person should look at though the plane is ready: each says what it is and how to look."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from airside.coordinator.api.plane import Status
 
@@ -26,9 +27,14 @@ def found(
     counted: Mapping[str, int],
     failed: Sequence[tuple[str, int]],
     held_back: Mapping[str, Mapping[str, int]],
+    unserved: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, str]]:
-    """List the warnings for a workspace: `about`, `says`, `todo`. `failed` names automations with failed actions."""
-    return [{"about": about, "says": says, "todo": todo} for about, says, todo in _all(at, counted, failed, held_back)]
+    """List the warnings for a workspace: `about`, `says`, `todo`.
+
+    `failed` names automations with failed actions, `unserved` are queues in which runs wait that no agent takes.
+    """
+    found = (*_all(at, counted, failed, held_back), *_unserved(unserved))
+    return [{"about": about, "says": says, "todo": todo} for about, says, todo in found]
 
 
 def _all(
@@ -50,3 +56,16 @@ def _all(
         for what, (words, todo) in _HELD_BACK.items():
             if number := counts.get(what):
                 yield f"automation {name}", f"{name} {words.format(f'{number:,}')}", todo
+
+
+def _unserved(queues: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    for queue in queues:
+        name, waiting = queue["name"], queue["waiting"]
+        runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
+        lost = f"; lost: {', '.join(queue['lost_agents'])}" if queue["lost_agents"] else ""
+        says = f"{runs} in {name} and no living agent takes its runs{lost}"
+        yield (
+            f"queue {name}",
+            says,
+            f"start one where the work is to be done: airside agent start -q {shlex.quote(name)}",
+        )

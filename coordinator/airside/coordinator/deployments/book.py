@@ -52,6 +52,7 @@ class Queue:
     paused: bool = False
     limit: int | None = None
     position: int = 0
+    paused_since: Micros | None = None
 
 
 @dataclass(slots=True)
@@ -108,11 +109,14 @@ class Book:
 
     def _queue(self, record: Record, payload: dict[str, Any]) -> None:
         name, limit = str(payload["name"]), payload.get("limit")
+        paused = bool(payload.get("paused"))
+        before = self.queue(record.event.workspace, name)
         queue = Queue(
             record.event.workspace,
             name,
-            paused=bool(payload.get("paused")),
+            paused=paused,
             limit=None if limit is None else int(limit),
             position=record.position,
+            paused_since=(before.paused_since or record.received) if paused else None,
         )
         self.queues[queue.workspace, name] = queue

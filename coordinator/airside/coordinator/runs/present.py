@@ -84,3 +84,24 @@ async def is_to_be_cancelled(log: Log, workspace: str, present: Present) -> bool
         return True
     run = present.record.event.resource.id
     return bool(await log.last_on_subject(subjects.event(workspace, run, f"flow_run.{State.CANCELLING}")))
+
+
+def waits(present: Present) -> bool:
+    """Tell whether a run waits for an agent: scheduled, or resumed after its process had ended."""
+    if present.state is State.RESUMED:
+        return present.payload().get("previous") == State.SUSPENDED
+    return present.state in (State.SCHEDULED, State.LATE)
+
+
+async def scheduled(log: Log, present: Present) -> dict[str, Any]:
+    """Give a change's payload, with what the run was scheduled with where the change does not say it.
+
+    What the run's own process tells says nothing of the deployment. Raises LogError.
+    """
+    payload = present.payload()
+    if "deployment" in payload:
+        return payload
+    event = present.record.event
+    entry = await log.last(subjects.event(event.workspace, event.resource.id, f"flow_run.{State.SCHEDULED}"))
+    first = {} if entry is None or isinstance(entry, Poison) else entry.event.payload_object()
+    return first | payload

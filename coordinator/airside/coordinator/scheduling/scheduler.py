@@ -174,7 +174,7 @@ class Scheduler:
     async def _arm(self, workspace: str, run: str, seq: int, payload: Mapping[str, Any]) -> None:
         """Let a run wait in its queue, unless this coordinator knows that it does."""
         bare = run.rpartition("/")[2]
-        key = (workspace, bare, seq if payload.get("losses") or payload.get("resumed") else 1)
+        key = (workspace, bare, seq)
         if key in self._armed:
             return
         due = deployed.due_of(payload)

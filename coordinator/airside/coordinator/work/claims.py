@@ -6,7 +6,6 @@ process of an earlier claim proposes later is refused, since its number is not t
 """
 
 import asyncio
-import contextlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,9 +13,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
-import orjson
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from airside.coordinator.deployments import runs as deployed
 from airside.coordinator.deployments.book import Book, Held, Queue
@@ -26,23 +23,35 @@ from airside.coordinator.runs import present as presents
 from airside.coordinator.runs.present import Present
 from airside.coordinator.work.exceptions import ClaimLost
 from airside.coordinator.work.leases import Leases
+from airside.coordinator.work.line import Line
+from airside.coordinator.work.places import Places
 from airside.coordinator.work.records import Lease
-from airside.coordinator.work.stream import LEASE_SECONDS, STREAM, WorkStream
-from airside.events import run_states, subjects
-from airside.events.log import Log, Poison
+from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
+from airside.coordinator.work.turns import Turns
+from airside.events import run_states
+from airside.events.log import Log
 from airside.events.run_states import State
 
 _POLL_SECONDS: Final = 0.5
-#: Come again in two seconds: there may be room by then.
-_LATER: Final = b'-NAK {"delay": 2000000000}'
-_TAKE_SECONDS: Final = 2.0
+#: So long one request may be busy with runs that it cannot claim.
+_BUSY_SECONDS: Final = 2.0
+#: A coordinator that stood still for so long may have had its place taken back.
+_STALL_SECONDS: Final = 20.0
 
 
 class Claims:
     """Gives runs to agents, and hears what became of them."""
 
     def __init__(
-        self, log: Log, book: Book, store: DeploymentStore, proposals: Proposals, *, work: WorkStream, leases: Leases
+        self,
+        log: Log,
+        book: Book,
+        store: DeploymentStore,
+        proposals: Proposals,
+        *,
+        work: WorkStream,
+        leases: Leases,
+        places: Places,
     ) -> None:
         self._log = log
         self._book = book
@@ -50,8 +59,11 @@ class Claims:
         self._proposals = proposals
         self._work = work
         self._leases = leases
+        self.line = Line(work)
+        self.turns = Turns(log, book, work, places, leases, line=self.line, change=self._change)
         self.closed = False
-        self._counting = asyncio.Lock()  # of a deployment's runs that go on
+        self._room = asyncio.Event()
+        work.arrived = self.wake
 
     async def claim(
         self,
@@ -67,14 +79,21 @@ class Claims:
         until = time.monotonic() + wait_seconds
         claims: list[dict[str, Any]] = []
         while True:
+            room = self._room
             for name in dict.fromkeys(queues):
-                queue = self._book.queue(workspace, name)
-                while len(claims) < limit and not queue.paused and (message := await self._take(queue)):
-                    if (found := await self._claim(queue, agent, message)) is not None:
-                        claims.append(found)
+                claims += await self._of_queue(self._book.queue(workspace, name), agent, limit - len(claims))
             if claims or self.closed or time.monotonic() >= until or await left():
                 return claims
-            await asyncio.sleep(min(_POLL_SECONDS, max(0.0, until - time.monotonic())))
+            try:
+                async with asyncio.timeout(min(_POLL_SECONDS, max(0.0, until - time.monotonic()))):
+                    await room.wait()
+            except TimeoutError:
+                pass
+
+    def wake(self) -> None:
+        """Look again, whoever waits for a run: one may be there."""
+        room, self._room = self._room, asyncio.Event()
+        room.set()
 
     async def renew(self, workspace: str, tokens: Sequence[str]) -> dict[str, list[str]]:
         """Keep claims; tell which are lost, and which runs somebody wants to end. Raises LogError, WorkUnavailable."""
@@ -99,14 +118,13 @@ class Claims:
         """
         lease = await self._held(workspace, token)
         now = await presents.read(self._log, workspace, presents.resource_id(lease.run))
-        again = False
-        if now is not None and now.state not in run_states.TERMINAL | {State.SUSPENDED}:
+        if now is not None and now.state not in run_states.TERMINAL | {State.SUSPENDED} and not presents.waits(now):
             if outcome == "returned" and now.state is State.PENDING:
-                again = await self.back_to_queue(now, "the agent gave it back")
+                await self.back_to_queue(now, "the agent gave it back")
             elif outcome != "done" or now.state is State.PENDING:
                 state = State.CANCELLED if now.state is State.CANCELLING else State.CRASHED
                 await self._change(now, state, dict(told))
-        await self.release(lease, again=again)
+        await self.release(lease)
 
     async def back_to_queue(self, now: Present, text: str) -> bool:
         """Schedule a pending run again; False when it has changed meanwhile."""
@@ -114,37 +132,28 @@ class Claims:
         losses = int(payload.get("losses") or 0) + 1
         return await self._change(now, State.SCHEDULED, {"message": text, "losses": losses}) is not None
 
-    async def release(self, lease: Lease, *, again: bool) -> None:
-        """End a lease; with `again`, let the run wait anew."""
+    async def release(self, lease: Lease) -> None:
+        """End a lease, and let the run wait anew where the log says that it waits."""
         await self._work.settle(lease.ack, b"+ACK")
         await self._leases.delete(lease)  # before the run waits anew: then the next claim's lease is not ours to end
-        if again:
-            now = await presents.read(self._log, lease.workspace, presents.resource_id(lease.run))
-            payload = now.payload() if now else {}
-            await self._work.put(lease.workspace, lease.queue, int(payload.get("priority", 5)), lease.run)
+        await self.turns.leave(lease.workspace, lease.deployment, lease.run, lease.claim)
+        now = await presents.read(self._log, lease.workspace, presents.resource_id(lease.run))
+        if now is not None and presents.waits(now):
+            priority = (await presents.scheduled(self._log, now)).get("priority", 5)
+            await self._work.put(lease.workspace, lease.queue, int(priority), lease.run)
+        self.wake()
 
-    async def first_payload(self, now: Present) -> Mapping[str, Any] | None:
-        """Read how a run was scheduled; None when it was not."""
-        event = now.record.event
-        entry = await self._log.last(subjects.event(event.workspace, event.resource.id, "flow_run.scheduled"))
-        return None if entry is None or isinstance(entry, Poison) else entry.event.payload_object()
-
-    async def _take(self, queue: Queue) -> Msg | None:
-        """Take one message of a queue, if one is there and the queue's limit allows it."""
-        consumer = await self._work.keep(queue)
-        nc = self._work.nc
-        inbox = nc.new_inbox()
-        subscription = await nc.subscribe(inbox)
-        try:
-            body = orjson.dumps({"batch": 1, "no_wait": True})
-            await nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", body, reply=inbox)
-            message: Msg = await subscription.next_msg(timeout=_TAKE_SECONDS)
-        except (TimeoutError, NatsError):
-            return None
-        finally:
-            with contextlib.suppress(NatsError):
-                await subscription.unsubscribe()
-        return None if message.headers and "Status" in message.headers else message
+    async def _of_queue(self, queue: Queue, agent: str, limit: int) -> list[dict[str, Any]]:
+        """Claim up to `limit` runs of one queue."""
+        claims: list[dict[str, Any]] = []
+        until = time.monotonic() + _BUSY_SECONDS
+        while len(claims) < limit and not queue.paused and time.monotonic() < until:
+            message = await self.line.take(queue)
+            if message is None:
+                break
+            if (found := await self._claim(queue, agent, message)) is not None:
+                claims.append(found)
+        return claims
 
     async def _claim(self, queue: Queue, agent: str, message: Msg) -> dict[str, Any] | None:
         """Make a claim of a message, or settle it when there is nothing to claim."""
@@ -154,56 +163,46 @@ class Claims:
             now = await self._after_lost_claim(now, run, ack)
             if now is None:
                 return None
-        if now is None or now.state not in (State.SCHEDULED, State.LATE):
+        if now is None or not presents.waits(now):
             lease = await self._leases.get(run)
             await self._work.settle(ack, b"+ACK" if lease is None else b"+WPI")
             return None
-        payload = now.payload()
+        payload = await presents.scheduled(self._log, now)
         held = await self._store.read(queue.workspace, str(payload.get("deployment")))
         if held is None or deployed.is_void(payload, held):
             await self._change(now, State.CANCELLED, {"message": "the deployment was paused, changed or deleted"})
             await self._work.settle(ack, b"+ACK")
             return None
+        began, claim = time.monotonic(), token_hex(16)
+        if not await self.turns.may_go(now, held, queue, message, claim):
+            return None
         lease = Lease(
             workspace=queue.workspace,
             run=run,
-            claim=token_hex(16),
+            claim=claim,
             agent=agent,
             queue=queue.name,
             ack=ack,
             deployment=held.name,
         )
-        async with self._counting:
-            if await self._is_full(now, held, ack):
-                return None
-            return await self._made(now, held, lease)
+        return await self._made(now, payload, held, lease, began)
 
-    async def _is_full(self, now: Present, held: Held, ack: str) -> bool:
-        """Do what the deployment says where as many of its runs as it allows are with agents."""
-        allowed = held.document.concurrency
-        going = self._leases.of_deployment(held.workspace, held.name)
-        if allowed is None or len(going) < allowed.limit:
-            return False
-        if allowed.on_full == "cancel_new":
-            await self._change(now, State.CANCELLED, {"message": f"{allowed.limit} runs of {held.name} go on already"})
-            await self._work.settle(ack, b"+ACK")
-            return True
-        if allowed.on_full == "cancel_running":
-            oldest = await presents.read(self._log, held.workspace, presents.resource_id(going[0].run))
-            if oldest is not None and run_states.may_change(oldest.state, State.CANCELLING):
-                await self._change(
-                    oldest, State.CANCELLING, {"message": "a newer run of its deployment takes its place"}
-                )
-        await self._work.settle(ack, _LATER)
-        return True
-
-    async def _made(self, now: Present, held: Held, lease: Lease) -> dict[str, Any] | None:
-        accepted = await self._change(now, State.PENDING, {"agent": lease.agent, "claim": lease.claim[:8]})
+    async def _made(
+        self, now: Present, payload: Mapping[str, Any], held: Held, lease: Lease, began: float
+    ) -> dict[str, Any] | None:
+        told = deployed.carried(payload) | {"agent": lease.agent, "claim": lease.claim[:8]}
+        accepted = await self._change(now, State.PENDING, told)
         if accepted is None:
+            await self.turns.leave(lease.workspace, lease.deployment, lease.run, lease.claim)
             await self._work.settle(lease.ack, b"-NAK")  # looked at again: it may be scheduled still
             return None
         await self._leases.put(lease)
-        payload = now.payload()
+        if time.monotonic() - began > _STALL_SECONDS and not await self.turns.holds(held, lease.run, lease.claim):
+            pending = await presents.read(self._log, lease.workspace, presents.resource_id(lease.run))
+            if pending is not None and pending.seq == accepted.seq:
+                await self.back_to_queue(pending, "its claim took too long")
+            await self.release(lease)
+            return None
         return {
             "claim": f"{lease.run}.{lease.claim}",
             "run": lease.run,
@@ -213,6 +212,7 @@ class Claims:
             "parameters": payload.get("parameters") or {},
             "infrastructure": payload.get("infrastructure") or {},
             "lease_seconds": LEASE_SECONDS,
+            **({"input": payload["input"]} if payload.get("input") is not None else {}),
         }
 
     async def _after_lost_claim(self, now: Present, run: str, ack: str) -> Present | None:
@@ -220,8 +220,10 @@ class Claims:
         if await self._leases.get(run) is not None:
             await self._work.settle(ack, b"+WPI")  # its lease decides, see the sweeper
             return None
+        told, workspace = now.payload(), now.record.event.workspace
         await self.back_to_queue(now, "its claim was lost")
-        return await presents.read(self._log, now.record.event.workspace, presents.resource_id(run))
+        await self.turns.leave(workspace, str(told.get("deployment")), run, str(told.get("claim")))
+        return await presents.read(self._log, workspace, presents.resource_id(run))
 
     async def _held(self, workspace: str, token: str) -> Lease:
         run, _, claim = token.partition(".")
@@ -234,7 +236,11 @@ class Claims:
         return now.state is State.CANCELLED or await presents.is_to_be_cancelled(self._log, workspace, now)
 
     async def _change(self, now: Present, state: State, more: Mapping[str, Any]) -> Accepted | None:
-        event = commands.following(now, state, deployed.carried(now.payload()) | dict(more))
+        before = now.payload()
+        kept = deployed.carried(before)
+        if state is not State.CANCELLED and "input" in before:  # an answer waits with its run
+            kept["input"] = before["input"]
+        event = commands.following(now, state, kept | dict(more))
         try:
             return await self._proposals.propose(event, state, now.seq)
         except RunChanged:

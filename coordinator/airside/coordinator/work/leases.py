@@ -76,10 +76,9 @@ class Leases:
         silent = self._silence.look({key: self._bucket.revisions.get(key, 0) for key in entries})
         return [entries[key] for key, still in silent.items() if still > seconds and key in entries]
 
-    def of_deployment(self, workspace: str, name: str) -> Sequence[Lease]:
-        """Give the leases of a deployment's runs, oldest run first where its id says when it was made."""
-        found = [it for it in self._bucket.entries.values() if (it.workspace, it.deployment) == (workspace, name)]
-        return sorted(found, key=lambda lease: lease.run)
+    def knows(self, run: str) -> bool:
+        """Tell whether a lease of the run was seen here."""
+        return run in self._bucket.entries
 
     def _opened(self) -> KeyValue:
         if self._kv is None:

@@ -1,17 +1,23 @@
-"""The stream WORK: runs that wait for an agent, one message a run, one consumer a queue.
+"""The stream WORK: runs that wait for an agent, and one consumer a queue that hands them out.
 
-    work.<workspace>.<queue>.<priority>.<run>   waits now
-    timer.<workspace>.<run>                     the broker puts it among those that wait when its time has come
+    wait.<workspace>.<queue>.<priority>.<run>         stands in its queue's line
+    wait.<workspace>.<queue>.<priority>.first.<run>   had its turn before, and is first of its priority
+    full.<workspace>.<queue>.<deployment>.<run>       stands aside until fewer runs of its deployment go on
+    work.<workspace>.<queue>.<priority>.<run>         next for the queue's consumer, or with an agent
+    timer.<workspace>.<run>                           the broker puts it in line when its time has come
 
-A message only says that a run waits. What is true of the run stands on the log: whoever takes a message asks there.
+A message only says that a run waits. What is true of the run stands on the log: whoever takes a message asks there, so
+a message too many does no harm. `line` moves them.
 """
 
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from airside.coordinator.deployments.book import Queue
@@ -25,11 +31,15 @@ STREAM: Final = "WORK"
 LEASE_SECONDS: Final = 30
 #: The broker gives a message again later than the lease ends: first the run is called lost.
 ACK_WAIT_SECONDS: Final = 45
-_NOT_FOUND: Final = frozenset({10_014, 10_059})
+NOT_FOUND: Final = frozenset({10_014, 10_059})
+_SUBJECTS: Final = ["work.>", "timer.>", "wait.>", "full.>"]
 _WRONG_LAST: Final = frozenset({10_071, 10_164})
 _NANOS: Final = 1_000_000_000
 _FAR: Final = "2999-01-01T00:00:00Z"
 _TIMEOUT_SECONDS: Final = 5.0
+_TAKE_SECONDS: Final = 2.0
+#: With a message that moves: since when its run waits.
+SINCE: Final = "Airside-Since"
 
 
 class WorkStream:
@@ -39,17 +49,20 @@ class WorkStream:
         self.nc = nc
         self._replicas = replicas
         self._known: dict[str, Queue] = {}
+        self._counted: set[str] = set()
+        #: Called when this coordinator has put a run in line.
+        self.arrived: Callable[[], None] = lambda: None
 
     async def ensure(self) -> None:
-        """Create the stream where it is missing. Raises LogError."""
+        """Create the stream where it is missing, and bring one of an older Airside up to date. Raises LogError."""
         try:
-            await api(self.nc, f"STREAM.INFO.{STREAM}")
+            found = (await api(self.nc, f"STREAM.INFO.{STREAM}"))["config"]
         except ApiError as error:
-            if error.code not in _NOT_FOUND:
+            if error.code not in NOT_FOUND:
                 raise
             config = {
                 "name": STREAM,
-                "subjects": ["work.>", "timer.>"],
+                "subjects": _SUBJECTS,
                 "retention": "workqueue",
                 "storage": "file",
                 "discard": "old",
@@ -61,19 +74,23 @@ class WorkStream:
                 "num_replicas": self._replicas,
             }
             await api(self.nc, f"STREAM.CREATE.{STREAM}", config)
+            return
+        if set(found["subjects"]) != set(_SUBJECTS):
+            await api(self.nc, f"STREAM.UPDATE.{STREAM}", found | {"subjects": _SUBJECTS})
 
     async def put(self, workspace: str, queue: str, priority: int, run: str, due: Micros | None = None) -> None:
         """Let a run wait in its queue, from a moment on (None: now). Doing it again changes nothing.
 
         Raises LogUnavailable.
         """
-        target = f"work.{workspace}.{token(queue)}.{priority}.{run}"
+        target = f"wait.{workspace}.{token(queue)}.{priority}.{run}"
         now = datetime.now(UTC)
         if due is not None and (at := from_micros(due)) > now:
             headers = {"Nats-Schedule": f"@at {at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}", "Nats-Schedule-Target": target}
-            await self._publish(f"timer.{workspace}.{run}", run, headers)
+            await self.publish(f"timer.{workspace}.{run}", run, headers)
         else:
-            await self._publish(target, run, {"Nats-Expected-Last-Subject-Sequence": "0"})
+            await self.publish_once(target, run)
+            self.arrived()
 
     async def forget(self, workspace: str, run: str) -> None:
         """Take back a run whose time has not come. Raises LogError."""
@@ -100,15 +117,20 @@ class WorkStream:
         self._known[name] = queue
         return name
 
-    async def figures(self, queue: Queue) -> dict[str, Any]:
-        """Tell how many runs wait in a queue and how many are with agents. Raises LogError."""
+    async def pull(self, consumer: str) -> Msg | None:
+        """Take what is next for a consumer, if there is anything and the queue's limit allows it."""
+        inbox = self.nc.new_inbox()
+        subscription = await self.nc.subscribe(inbox)
         try:
-            info = await api(self.nc, f"CONSUMER.INFO.{STREAM}.{consumer_of(queue)}")
-        except ApiError as error:
-            if error.code not in _NOT_FOUND:
-                raise
-            return {"waiting": await self._stored(queue), "running": 0}
-        return {"waiting": info["num_pending"], "running": info["num_ack_pending"]}
+            body = orjson.dumps({"batch": 1, "no_wait": True})
+            await self.nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", body, reply=inbox)
+            message: Msg = await subscription.next_msg(timeout=_TAKE_SECONDS)
+        except (TimeoutError, NatsError):
+            return None
+        finally:
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
+        return None if message.headers and "Status" in message.headers else message
 
     async def settle(self, ack: str, word: bytes) -> None:
         """Acknowledge a message (`+ACK`), give it back (`-NAK`), or say that it is worked on (`+WPI`)."""
@@ -118,12 +140,37 @@ class WorkStream:
             else:
                 await self.nc.request(ack, word, timeout=_TIMEOUT_SECONDS)
 
-    async def _stored(self, queue: Queue) -> int:
-        body = {"subjects_filter": f"work.{queue.workspace}.{token(queue.name)}.>"}
-        state = (await api(self.nc, f"STREAM.INFO.{STREAM}", body))["state"]
-        return sum((state.get("subjects") or {}).values())
+    async def info(self, queue: Queue) -> dict[str, Any]:
+        """Tell how the queue's consumer is: `num_pending`, `num_ack_pending`, `paused`. Raises LogError."""
+        try:
+            return await api(self.nc, f"CONSUMER.INFO.{STREAM}.{consumer_of(queue)}")
+        except ApiError as error:
+            if error.code not in NOT_FOUND:
+                raise
+            return {"num_pending": 0, "num_ack_pending": 0}  # nobody has asked for its runs yet
 
-    async def _publish(self, subject: str, run: str, headers: dict[str, str]) -> None:
+    async def standing(self, queue: Queue) -> int:
+        """Count the runs that stand in the queue's line, and aside. Raises LogError."""
+        name = f"line_{queue.workspace}_{token(queue.name)}"
+        if name not in self._counted:
+            where = f"{queue.workspace}.{token(queue.name)}.>"
+            config = {
+                "durable_name": name,
+                "ack_policy": "explicit",
+                "deliver_policy": "all",
+                "filter_subjects": [f"wait.{where}", f"full.{where}"],
+            }
+            await api(self.nc, f"CONSUMER.DURABLE.CREATE.{STREAM}.{name}", {"stream_name": STREAM, "config": config})
+            self._counted.add(name)
+        # Nobody reads this consumer: what is pending for it is all there is.
+        return int((await api(self.nc, f"CONSUMER.INFO.{STREAM}.{name}"))["num_pending"])
+
+    async def publish_once(self, subject: str, run: str, headers: dict[str, str] | None = None) -> bool:
+        """Put a message where there is none yet; False when there is one. Raises LogUnavailable."""
+        return await self.publish(subject, run, {"Nats-Expected-Last-Subject-Sequence": "0", **(headers or {})})
+
+    async def publish(self, subject: str, run: str, headers: dict[str, str]) -> bool:
+        """Put a message; False when it may not be there. Raises LogUnavailable."""
         try:
             reply = await self.nc.request(subject, run.encode(), timeout=_TIMEOUT_SECONDS, headers=headers)
         except (TimeoutError, NatsError) as error:
@@ -131,6 +178,7 @@ class WorkStream:
         problem = orjson.loads(reply.data).get("error")
         if problem and problem.get("err_code") not in _WRONG_LAST:
             raise LogUnavailable(f"the queue did not take a run: {problem.get('description')}")
+        return not problem
 
 
 def consumer_of(queue: Queue) -> str:

@@ -28,6 +28,8 @@ from airside.events.run_states import State
 from airside.events.wire import WireRelated
 
 _LOOK_SECONDS: Final = 2.0
+#: Every so many looks, more is looked at.
+_THOROUGH: Final = 5
 #: A run whose agents are lost more often than this is not tried again.
 _MOST: Final = 10
 _BY: Final = "lost agent"
@@ -67,6 +69,7 @@ class Sweeper:
                 await self._agents.sweep()
                 for lease in self._leases.lapsed(LEASE_SECONDS):
                     await self._end(lease)
+                await self._claims.turns.tidy(thorough=self.looks % _THOROUGH == 0)
             except (LogError, WorkUnavailable) as error:
                 _log.warning("claims are not looked after: %s", error)
             self.looks += 1
@@ -75,10 +78,10 @@ class Sweeper:
     async def _end(self, lease: Lease) -> None:
         now = await presents.read(self._log, lease.workspace, presents.resource_id(lease.run))
         if now is None or now.state is State.SUSPENDED or now.state in run_states.TERMINAL - {State.CRASHED}:
-            await self._claims.release(lease, again=False)
+            await self._claims.release(lease)
         elif now.state is State.CRASHED:
             await self._again(now)
-            await self._claims.release(lease, again=False)
+            await self._claims.release(lease)
         elif now.state is State.PENDING:
             if now.payload().get("claim") != lease.claim[:8]:
                 return  # it is another claim's already
@@ -87,9 +90,9 @@ class Sweeper:
             again = again and await self._claims.back_to_queue(now, "its agent was lost")
             if not again:
                 await self._crash(now)
-            await self._claims.release(lease, again=again)
-        elif now.state in (State.SCHEDULED, State.LATE):
-            await self._claims.release(lease, again=True)
+            await self._claims.release(lease)
+        elif presents.waits(now):
+            await self._claims.release(lease)
         else:
             await self._work.settle(lease.ack, b"+WPI")
 
@@ -108,8 +111,8 @@ class Sweeper:
 
     async def _again(self, now: Present) -> None:
         """Start another run in place of one whose process was lost with its agent, where the deployment says so."""
-        first = await self._claims.first_payload(now)
-        if first is None or first.get("created_by") == _BY:  # once: a run may be what its agents die of
+        first = await presents.scheduled(self._log, now)
+        if first.get("created_by") == _BY:  # once: a run may be what its agents die of
             return
         workspace, old = now.record.event.workspace, now.record.event.resource
         held = await self._store.read(workspace, str(first.get("deployment")))

@@ -6,7 +6,7 @@ import typer
 
 from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.failures import Failure
-from airside.sdk.cli.options import AsJson
+from airside.sdk.cli.options import AsJson, Utc
 
 app = tree.new_group(("queues",), "Look at the queues of runs, pause them, limit them.")
 
@@ -14,8 +14,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME")]
 
 
 @app.command(epilog=tree.examples("airside queues ls", "airside queues ls --json"))
-def ls(as_json: AsJson = False) -> None:
-    """List queues: what waits, what runs, the limit, the agents."""
+def ls(utc: Utc = False, as_json: AsJson = False) -> None:
+    """List queues: what waits and for how long, what runs, the limit, the agents, since when it is paused."""
     with options.connect() as client:
         found = client.get("/api/queues")["items"]
     if as_json:
@@ -25,14 +25,19 @@ def ls(as_json: AsJson = False) -> None:
         (
             item["name"],
             item["waiting"],
+            _wait(item["oldest_wait_seconds"]),
             item["running"],
             item["limit"],
-            ", ".join(item["agents"]),
-            "yes" if item["paused"] else "no",
+            ", ".join(item["agents"]) or ("none" if item["waiting"] else ""),
+            output.moment(item["paused_since"], utc=utc) or ("yes" if item["paused"] else ""),
         )
         for item in found
     )
-    output.table(("NAME", "WAITING", "RUNNING", "LIMIT", "AGENTS", "PAUSED"), rows, empty="no queues")
+    headers = ("NAME", "WAITING", "OLDEST WAIT", "RUNNING", "LIMIT", "AGENTS", "PAUSED SINCE")
+    output.table(headers, rows, empty="no queues")
+    for item in found:
+        if item["waiting"] and not item["agents"]:
+            output.note(f"no living agent takes runs of {output.plain(item['name'])}")
 
 
 @app.command(epilog=tree.examples("airside queues pause warehouse"))
@@ -66,3 +71,14 @@ def _change(name: str, word: str, body: dict[str, Any] | None) -> None:
 
     with options.connect() as client:
         client.request("POST", path("queues", name, word), body=body)
+
+
+def _wait(seconds: float | None) -> str:
+    """Write how long somebody waits, with units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`."""
+    if seconds is None:
+        return ""
+    left = round(seconds)
+    for unit, length, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if left >= length:
+            return f"{left // length}{unit} {left % length // part}{smaller}"
+    return f"{left}s" if left else f"{seconds:.1g}s"

@@ -3,9 +3,13 @@
 import duckdb
 
 
-def waiting_runs(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """List the runs of flows that wait, in all workspaces."""
+def waiting_runs(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int]]:
+    """List the runs of flows that wait, and those that somebody resumed, in all workspaces.
+
+    Each with the position where it was last heard of.
+    """
     rows = con.execute(
-        "SELECT workspace, id FROM runs WHERE source = 'airside' AND kind = 'run' AND state IN ('scheduled', 'late')"
+        "SELECT workspace, id, last_position FROM runs"
+        " WHERE source = 'airside' AND kind = 'run' AND state IN ('scheduled', 'late', 'resumed')"
     ).fetchall()
-    return [(workspace, run) for workspace, run in rows]
+    return [(workspace, run, position) for workspace, run, position in rows]
