@@ -4,38 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from tests.support.actions import settings
+from tests.support.actions import attempt_of, settings
 from tests.support.receiver import Receiver, http, receiver
 
-from airside.coordinator.actions import KINDS, ActionContext, ActionRefused, ActionRetry, Tools, context, problems
-from airside.coordinator.actions.texts import Texts
-from airside.coordinator.blocking import DaemonThreads
-from airside.coordinator.outbound import GuardedClient
-from airside.triggers import actions as models
+from airside.coordinator.actions import KINDS, ActionContext, ActionRefused, ActionRetry, problems
 
 FIRING: dict[str, Any] = {"id": "f00d", "automation": "late", "reason": "no table.updated by 09:00", "actions": []}
 
 
-async def never(subject: str, data: bytes) -> bool:
-    raise AssertionError("these actions write nothing on the log")
-
-
 def attempt(at: Receiver, kind: str, environment: dict[str, str] | None = None, **parameters: Any) -> ActionContext:
-    model = models.actions()[kind].model_validate({kind: parameters})
     known = {"AIRSIDE_AIRFLOW_URL": at.url, "AIRSIDE_AIRFLOW_TOKEN": "t0ken"}
-    given = settings(environment=known if environment is None else environment)
-    return ActionContext(
-        action_id="f00d.0",
-        workspace="default",
-        automation="late",
-        firing=FIRING,
-        parameters=model.to_dict(),
-        chain=("f00d",),
-        attempt=1,
-        progress={},
-        texts=Texts(context.build(FIRING, [])),
-        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads(), never),
-    )
+    return attempt_of(kind, parameters, settings(environment=known if environment is None else environment), FIRING)
 
 
 async def act(airflow: Receiver, kind: str, **parameters: Any) -> dict[str, Any]:

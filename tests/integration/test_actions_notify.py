@@ -6,15 +6,11 @@ import sys
 from typing import Any
 
 import pytest
-from tests.support.actions import settings
+from tests.support.actions import attempt_of, settings
 from tests.support.receiver import http, receiver
 
-from airside.coordinator.actions import ActionContext, ActionRefused, ActionRetry, Tools, context
+from airside.coordinator.actions import ActionContext, ActionRefused, ActionRetry
 from airside.coordinator.actions.notify import Notify
-from airside.coordinator.actions.texts import Texts
-from airside.coordinator.blocking import DaemonThreads
-from airside.coordinator.outbound import GuardedClient
-from airside.triggers import actions as models
 
 # Apprise's own imports
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -22,26 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 FIRING: dict[str, Any] = {"id": "f00d", "automation": "late", "reason": "no table.updated by 09:00", "actions": []}
 
 
-async def never(subject: str, data: bytes) -> bool:
-    raise AssertionError("a notification writes nothing on the log")
-
-
 def attempt(environment: dict[str, str], progress: dict[str, Any] | None = None, **parameters: Any) -> ActionContext:
     parameters = {"to": "oncall", "title": "{{ automation.name }}!"} | parameters
-    model = models.actions()["notify"].model_validate({"notify": parameters})
-    given = settings(environment=environment, notify_seconds=3.0)
-    return ActionContext(
-        action_id="f00d.0",
-        workspace="default",
-        automation="late",
-        firing=FIRING,
-        parameters=model.to_dict(),
-        chain=("f00d",),
-        attempt=1,
-        progress=progress or {},
-        texts=Texts(context.build(FIRING, [])),
-        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads(), never),
-    )
+    return attempt_of("notify", parameters, settings(environment=environment, notify_seconds=3.0), FIRING, progress)
 
 
 async def test_title_and_body_arrive() -> None:

@@ -7,39 +7,17 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
-from tests.support.actions import SECRET, settings
+from tests.support.actions import SECRET, attempt_of, settings
 from tests.support.receiver import Received, http, receiver
 
-from airside.coordinator.actions import ActionContext, ActionRefused, ActionRetry, Tools, context
-from airside.coordinator.actions.texts import Texts
+from airside.coordinator.actions import ActionContext, ActionRefused, ActionRetry
 from airside.coordinator.actions.webhook import Webhook
-from airside.coordinator.blocking import DaemonThreads
-from airside.coordinator.outbound import GuardedClient
-from airside.triggers import actions as models
 
 FIRING: dict[str, Any] = {"id": "f00d", "automation": "late", "key": {"resource": {"id": "a/b"}}, "actions": [{}]}
 
 
-async def never(subject: str, data: bytes) -> bool:
-    raise AssertionError("a webhook writes nothing on the log")
-
-
 def attempt(environment: dict[str, str] | None = None, **parameters: Any) -> ActionContext:
-    """One attempt, with the parameters as a rule's model hands them on."""
-    model = models.actions()["webhook"].model_validate({"webhook": parameters})
-    given = settings(environment=environment) if environment else settings()
-    return ActionContext(
-        action_id="f00d.0",
-        workspace="default",
-        automation="late",
-        firing=FIRING,
-        parameters=model.to_dict(),
-        chain=("f00d",),
-        attempt=1,
-        progress={},
-        texts=Texts(context.build(FIRING, [])),
-        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads(), never),
-    )
+    return attempt_of("webhook", parameters, settings(environment=environment) if environment else settings(), FIRING)
 
 
 async def sent(**parameters: Any) -> Received:

@@ -1,10 +1,11 @@
 """Tokens on the broker: shared by coordinators, gone at once when revoked, refused when nobody can tell."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.stores import two, until
 
 from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.token_store import BUCKET, TokenStore
@@ -15,20 +16,8 @@ from airside.events.log import connect
 @pytest.fixture
 async def stores(nats_server: EmbeddedServer) -> AsyncIterator[tuple[TokenStore, TokenStore]]:
     """The token stores of two coordinators on one broker."""
-    clients = [await connect(nats_server.url, name=f"test-{n}") for n in range(2)]
-    made = [TokenStore(client) for client in clients]
-    for store in made:
-        await store.start()
-    yield made[0], made[1]
-    for store, client in zip(made, clients, strict=True):
-        await store.stop()
-        await client.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
+    async with two(nats_server.url, TokenStore) as made:
+        yield made
 
 
 async def test_a_token_is_good_everywhere_and_its_revocation_too(stores: tuple[TokenStore, TokenStore]) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.stores import two, until
 
 from airside.coordinator.hooks import book
 from airside.coordinator.hooks.book import Counts, HookExists, HooksUnavailable
@@ -19,20 +20,8 @@ MOMENT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 @pytest.fixture
 async def stores(nats_server: EmbeddedServer) -> AsyncIterator[tuple[HookStore, HookStore]]:
     """The hook stores of two coordinators on one broker."""
-    clients = [await connect(nats_server.url, name=f"test-{n}") for n in range(2)]
-    made = [HookStore(client) for client in clients]
-    for store in made:
-        await store.start()
-    yield made[0], made[1]
-    for store, client in zip(made, clients, strict=True):
-        await store.stop()
-        await client.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
+    async with two(nats_server.url, HookStore) as made:
+        yield made
 
 
 async def test_a_hook_is_known_everywhere_at_once_and_its_removal_too(stores: tuple[HookStore, HookStore]) -> None:

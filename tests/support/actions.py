@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 from faststream.nats import NatsBroker
 
-from airside.coordinator.actions import ActionRunner, ActionSettings
+from airside.coordinator.actions import ActionContext, ActionRunner, ActionSettings, Tools, context
+from airside.coordinator.actions.texts import Texts
+from airside.coordinator.blocking import DaemonThreads
 from airside.coordinator.engine.firings import to_event
 from airside.coordinator.nats_server import EmbeddedServer
-from airside.coordinator.outbound import OutboundSettings
+from airside.coordinator.outbound import GuardedClient, OutboundSettings
 from airside.events import Record, WireEvent, WireResource, subjects, wire
 from airside.events.log import Log, outgoing
+from airside.triggers import actions as models
 from airside.triggers.firing import Firing
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -33,6 +36,32 @@ def settings(**changed: Any) -> ActionSettings:
         "check_seconds": 0.2,
     }
     return ActionSettings(**(given | changed))
+
+
+async def _never(subject: str, data: bytes) -> bool:
+    raise AssertionError("these actions write nothing on the log")
+
+
+def attempt_of(
+    kind: str,
+    parameters: Mapping[str, Any],
+    given: ActionSettings,
+    firing: Mapping[str, Any],
+    progress: dict[str, Any] | None = None,
+) -> ActionContext:
+    """The first attempt of a firing's only action, with the parameters as a rule's model hands them on."""
+    return ActionContext(
+        action_id=f"{firing['id']}.0",
+        workspace="default",
+        automation="late",
+        firing=firing,
+        parameters=models.actions()[kind].model_validate({kind: parameters}).to_dict(),
+        chain=(firing["id"],),
+        attempt=1,
+        progress=progress or {},
+        texts=Texts(context.build(firing, [])),
+        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads(), _never),
+    )
 
 
 @asynccontextmanager
