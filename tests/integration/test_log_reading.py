@@ -103,3 +103,22 @@ async def test_a_hole_in_the_log_is_damage_wherever_it_is(
         await asyncio.wait_for(read_all(), 20)
     await nc.close()
     assert seen == list(range(1, lost)), "what lies before the hole was handed out"
+
+
+@pytest.mark.parametrize("short_way", [True, False])
+async def test_entries_that_strangers_wrote_without_headers_keep_their_place(
+    log: Log, reading_log: Log, short_way: bool
+) -> None:
+    for n in range(40):
+        made = outgoing(event(f"e{n}", 10))
+        if n % 3:
+            await log.append(made)
+        else:
+            await log.nc.request(made.subject, made.data)
+    reader = (reading_log if short_way else log).follow(0).batches()
+    seen: list[str] = []
+    async with asyncio.timeout(10):
+        while len(seen) < 40:
+            seen += [record.event.id for record in (await anext(reader)).records]
+    await reader.aclose()  # type: ignore[attr-defined]
+    assert seen == [f"e{n}" for n in range(40)]

@@ -16,19 +16,6 @@ INBOX_PREFIX: Final = b"_AIRSIDE_INBOX"
 _log = logging.getLogger("airside.log")
 
 
-class ReaderClient(Client):
-    """A NATS client for readers of the log: it leaves the headers of stored entries unparsed.
-
-    Nothing in them concerns a reader, and parsing them costs more than receiving and decoding the entry (measured:
-    13 of 22 microseconds). Status messages of the server, which have no header block of that form, are parsed as ever.
-    """
-
-    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        if not headers or headers.startswith(b"NATS/1.0\r\n"):
-            return None
-        return await super()._process_headers(headers)
-
-
 async def connect(
     url: str,
     *,

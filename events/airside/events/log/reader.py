@@ -21,6 +21,7 @@ from airside.events.exceptions import LogDamaged, LogUnavailable
 from airside.events.log import streams
 from airside.events.log.batch import Batch, Head, Poison
 from airside.events.log.entries import interpret
+from airside.events.log.receiving import Arrived, Inbox, ReaderClient
 from airside.events.model import uuid7
 from airside.events.wire import Record
 
@@ -32,7 +33,8 @@ _SILENCE_SECONDS: Final = 5.0
 _EXPIRES_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.25
 _SECOND: Final = 1_000_000_000
-_TOKENS_V1: Final = 9  # $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>
+#: $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>, or with two more in the middle.
+_TOKENS_V1: Final = 9
 #: How the broker ends one request and keeps the consumer: all entries sent, or the next one exceeds the bytes left.
 _COMPLETED: Final = "Batch Completed"
 _NO_ROOM: Final = "Message Size Exceeds MaxBytes"
@@ -75,11 +77,11 @@ class Reader:
         self._max_batch = max_batch
         self._linger = linger
         self._pull_bytes = pull_bytes
-        self._buffer: list[Msg] = []
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox()
+        self._statuses: list[Msg] = []
         self._outstanding = 0
         self._next_is_large = False
-        self._inbox = ""
+        self._reply_to = ""
         self._consumer = ""
         self._problem = ""
         self._is_new_consumer = True
@@ -107,14 +109,16 @@ class Reader:
         at = await head(self._nc)
         check_continuity(at, self.position, self.created)
         self.created = at.created
-        self._buffer, self._outstanding, self._problem = [], 0, ""
+        self._statuses, self._outstanding, self._problem = [], 0, ""
         self._is_new_consumer, self._next_is_large = True, False
-        self._arrived.clear()
+        self._inbox = Inbox()
         self._consumer = f"reader-{uuid7()}"
-        self._inbox = self._nc.new_inbox()
+        self._reply_to = self._nc.new_inbox()
         subscription = await self._nc.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+            self._reply_to, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
+        if isinstance(self._nc, ReaderClient):
+            self._inbox = self._nc.receive(subscription)
         config = {
             "name": self._consumer,
             "deliver_policy": "by_start_sequence",
@@ -138,6 +142,8 @@ class Reader:
         return subscription
 
     async def _close(self, subscription: Subscription) -> None:
+        if isinstance(self._nc, ReaderClient):
+            self._nc.receive_no_more(subscription)
         try:
             await subscription.unsubscribe()
             await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{streams.EVENTS}.{self._consumer}")
@@ -145,23 +151,33 @@ class Reader:
             pass  # the broker forgets it by itself
 
     async def _on_message(self, message: Msg) -> None:
-        self._buffer.append(message)
-        self._arrived.set()
+        """Take in what did not come by the short way: statuses, and all that another client than ReaderClient gets."""
+        if message.reply.count(".") + 1 < _TOKENS_V1:
+            self._statuses.append(message)
+        else:
+            self._inbox.entries.append((message.subject.encode(), message.reply.encode(), message.data))
+        self._inbox.arrived.set()
 
     async def _consume(self) -> AsyncIterator[Batch]:
+        inbox = self._inbox
         await self._request()
         while True:
             try:
                 async with asyncio.timeout(_SILENCE_SECONDS):
-                    await self._arrived.wait()
+                    await inbox.arrived.wait()
             except TimeoutError:
                 raise _Ended("neither entries nor heartbeats") from None
-            if self._linger and len(self._buffer) < self._max_batch:
+            if self._linger and len(inbox.entries) < self._max_batch:
                 await asyncio.sleep(self._linger)
-            messages, self._buffer = self._buffer, []
-            self._arrived.clear()
-            for start in range(0, len(messages), self._max_batch):
-                batch = self._batch(messages[start : start + self._max_batch])
+            entries, inbox.entries = inbox.entries, []
+            statuses, self._statuses = self._statuses, []
+            inbox.arrived.clear()
+            for status in statuses:
+                self._status(status)
+            if not entries:
+                await self._request()
+            for start in range(0, len(entries), self._max_batch):
+                batch = self._batch(entries[start : start + self._max_batch])
                 await self._request()
                 if batch is not None:
                     yield batch
@@ -181,19 +197,16 @@ class Reader:
                 body |= {"batch": 1, "max_bytes": 0}
                 self._next_is_large = False
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{streams.EVENTS}.{self._consumer}"
-            await self._nc.publish(subject, orjson.dumps(body), reply=self._inbox)
+            await self._nc.publish(subject, orjson.dumps(body), reply=self._reply_to)
             self._outstanding += body["batch"]
 
-    def _batch(self, messages: list[Msg]) -> Batch | None:
-        """Turn messages into a batch, asserting that each is the one behind the last."""
+    def _batch(self, arrived: list[Arrived]) -> Batch | None:
+        """Turn what arrived into a batch, asserting that each entry is the one behind the last."""
         records: list[Record] = []
         poison: list[Poison] = []
-        first, received = self.position + 1, 0
-        for message in messages:
-            tokens = message.reply.split(".") if message.reply else []
-            if len(tokens) < _TOKENS_V1:
-                self._status(message)
-                continue
+        first, received, pending = self.position + 1, 0, b""
+        for subject, reply, data in arrived:
+            tokens = reply.split(b".")
             offset = 0 if len(tokens) == _TOKENS_V1 else 2
             position = int(tokens[5 + offset])
             if position != self.position + 1:
@@ -203,16 +216,16 @@ class Reader:
                 break
             self._is_new_consumer = False
             received = int(tokens[7 + offset]) // 1_000
-            self.position = position
-            self.pending = int(tokens[8 + offset])
-            self._outstanding -= 1
-            entry = interpret(position, received, message.subject, message.data)
+            self.position, pending = position, tokens[8 + offset]
+            entry = interpret(position, received, subject.decode(), data)
             if isinstance(entry, Record):
                 records.append(entry)
             else:
                 poison.append(entry)
         if self.position < first:
             return None
+        self._outstanding -= self.position + 1 - first
+        self.pending = int(pending)
         return Batch(records, poison, self.position, received, first)
 
     def _status(self, message: Msg) -> None:
