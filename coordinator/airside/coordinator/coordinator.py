@@ -131,6 +131,7 @@ class Coordinator:
         watch = RunWatch(self.log, self.feed, proposals, self._beating, lambda: bool(self.not_ready()))
         self.runs = Desk(self.log, proposals, Commands(self.log, proposals), watch)
         await self._prepare_deployments(proposals)
+        watch.on_waiting = self.scheduler.look_soon
         await self._start_actions(url)
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
@@ -289,7 +290,9 @@ class Coordinator:
         for part in (leases, places, agents):
             await part.start()
             self._stops.append(part.stop)
-        claims = Claims(self.log, book, store, proposals, work=work, leases=leases, places=places)
+        claims = Claims(
+            self.log, book, store, proposals, work=work, leases=leases, places=places, can_start=agents.can_start
+        )
         sweeper = Sweeper(self.log, store, proposals, starter, work, claims=claims, leases=leases, agents=agents)
         self.agent_work = WorkDesk(book, agents, claims, leases, sweeper)
 

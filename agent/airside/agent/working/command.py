@@ -31,6 +31,10 @@ def start(
         list[str] | None, typer.Option("--label", help="KEY=VALUE, shown with the agent. Repeat it.")
     ] = None,
     name: Annotated[str, typer.Option("--name", help="What to call the agent. Default: this machine's name.")] = "",
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--infra", help="Start runs in this alone: process, docker or kubernetes. Repeat it for several."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Carry out one run, and end.")] = False,
     drain: Annotated[bool, typer.Option("--drain", help="Carry out what waits, and end.")] = False,
 ) -> None:
@@ -44,12 +48,13 @@ def start(
     if once and drain:
         raise Failure("give --once or --drain, not both")
     loaded = settings.load()
+    chosen = chosen_kinds(kinds)
     about = {
         "name": name or platform.node(),
         "labels": dict(options.pairs("--label", labels, "KEY=VALUE")),
         "limit": limit,
     }
-    plan = plan_of(loaded, tuple(dict.fromkeys(queues)), about, once=once, drain=drain)
+    plan = plan_of(loaded, tuple(dict.fromkeys(queues)), about, kinds=chosen, once=once, drain=drain)
     worker = asyncio.run(work(plan, loaded, output.note, handle_signals=True))
     counts = worker.counts
     output.note(
@@ -71,6 +76,7 @@ def plan_of(
     queues: tuple[str, ...],
     about: Mapping[str, Any],
     *,
+    kinds: tuple[str, ...] = (),
     once: bool = False,
     drain: bool = False,
 ) -> "Plan":
@@ -85,7 +91,7 @@ def plan_of(
     variables |= {"AIRSIDE_TOKEN": token} if token else {}
     described = {
         "version": version("airside"),
-        "capabilities": {"storage": list(storage.KINDS), "infrastructure": ["process"]},
+        "capabilities": {"storage": list(storage.KINDS)},
         "queues": list(queues),
         "host": platform.node(),
         **about,
@@ -99,8 +105,26 @@ def plan_of(
         drain=drain,
         variables=variables,
         secret=token,
+        kinds=lambda: _kinds(kinds),
         deliver=lambda: _deliver({**os.environ, **variables}),
     )
+
+
+def chosen_kinds(given: list[str] | None) -> tuple[str, ...]:
+    """Read the kinds that an agent is to take; none: all of them."""
+    from airside.events import infrastructure
+
+    for kind in given or ():
+        if kind not in infrastructure.KINDS:
+            raise Failure(f"--infra: `{kind[:80]}` must be one of {', '.join(infrastructure.KINDS)}")
+    return tuple(dict.fromkeys(given or ()))
+
+
+async def _kinds(asked: tuple[str, ...]) -> list[str]:
+    """Give the kinds that work on this machine now."""
+    from airside.agent.working.infrastructure import KINDS, working
+
+    return [kind for kind, trouble in (await working(asked or tuple(KINDS))).items() if not trouble]
 
 
 async def work(

@@ -3,13 +3,13 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from airside.agent.working import infrastructure
 from airside.agent.working.claims import Claim
-from airside.agent.working.exceptions import CannotPrepare
+from airside.agent.working.exceptions import CannotPrepare, NotHere
 from airside.agent.working.infrastructure.job import Job, Running, show
 from airside.agent.working.output import Output
 from airside.events.infrastructure import GRACE_SECONDS
@@ -24,11 +24,14 @@ _WORDS: Final = {"process": "process", "docker": "container", "kubernetes": "job
 class Execution:
     """Starts a run in what its settings say, waits for its end, cleans up."""
 
-    def __init__(self, claim: Claim, runs: Path, plane: Mapping[str, str], output: Output) -> None:
+    def __init__(
+        self, claim: Claim, runs: Path, plane: Mapping[str, str], output: Output, kinds: Collection[str]
+    ) -> None:
         self.claim = claim
         self._runs = runs
         self._plane = plane
         self._output = output
+        self._kinds = kinds
         self._starting: asyncio.Future[Running] | None = None
         self._running: Running | None = None
         self._grace = GRACE_SECONDS
@@ -44,6 +47,8 @@ class Execution:
         folder = Path(tempfile.mkdtemp(prefix=f"{self.claim.run[:36]}-", dir=self._runs))
         try:
             return await self._in(folder)
+        except NotHere as error:
+            return self._told("returned", None, str(error))
         except CannotPrepare as error:
             return self._told("crashed", None, str(error))
         finally:
@@ -64,6 +69,8 @@ class Execution:
         job = Job(self.claim, folder, self._output.take, self._plane)
         settings = infrastructure.settings_of(job)
         self._grace = settings.grace
+        if settings.kind not in self._kinds:
+            return self._told("returned", None, f"this agent starts no {settings.kind}, only {', '.join(self._kinds)}")
         if self._asked:
             return self._told("crashed", None, f"{self._asked}, before it began")
         self._starting = asyncio.ensure_future(infrastructure.start(job, settings))

@@ -30,9 +30,10 @@ class Plane:
         found = await self._ask("/api/agents", about)
         return str(found["agent"]), float(found.get("heartbeat_seconds") or 15.0)
 
-    async def heartbeat(self, agent: str, running: Sequence[str]) -> set[str]:
-        """Say that the agent lives, and what runs; gives the runs that are to be cancelled."""
-        found = await self._ask(f"/api/agents/{quote(agent, safe='')}/heartbeat", {"running": list(running)})
+    async def heartbeat(self, agent: str, running: Sequence[str], capabilities: Mapping[str, Any]) -> set[str]:
+        """Say that the agent lives, what runs, and what it can start; gives the runs that are to be cancelled."""
+        body = {"running": list(running), "capabilities": dict(capabilities)}
+        found = await self._ask(f"/api/agents/{quote(agent, safe='')}/heartbeat", body)
         return {str(run).rpartition("/")[2] for run in found.get("cancel", ())}
 
     async def stop(self, agent: str) -> None:

@@ -5,6 +5,7 @@ When the plane is away, what runs goes on; what is to be told is told when it is
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,12 @@ _MAX_PAUSE_SECONDS: Final = 15.0
 #: So often a lease is renewed while it lasts.
 _RENEWALS: Final = 3
 _LAST_ANSWER_SECONDS: Final = 2.0
+#: So often is seen which kinds of infrastructure work here.
+_LOOK_SECONDS: Final = 60.0
+
+
+async def _process_alone() -> list[str]:
+    return ["process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,8 @@ class Plan:
     drain: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret: str | None = field(default=None, repr=False)
+    #: Gives the kinds of infrastructure that work on this machine now.
+    kinds: Callable[[], Awaitable[list[str]]] = field(default=_process_alone, repr=False)
     #: Delivers events that processes which have ended left on disk; gives why it could not, or ''.
     deliver: Callable[[], str] = field(default=lambda: "", repr=False)
 
@@ -56,6 +65,8 @@ class Worker:
         self._say = say
         self._id = ""
         self._every = 15.0
+        self._kinds: list[str] = []
+        self._looked = 0.0
         self._held: dict[str, _Held] = {}
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
@@ -101,7 +112,7 @@ class Worker:
 
     async def _register(self) -> None:
         async def ask() -> None:
-            self._id, self._every = await self._plane.register(self._plan.about)
+            await self._introduce()
 
         registering = asyncio.ensure_future(self._patiently(ask))
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -112,6 +123,23 @@ class Worker:
             return
         registering.result()
         self._say(f"agent {self._id} takes runs of {', '.join(self._plan.queues)}")
+
+    async def _introduce(self) -> None:
+        self._kinds = await self._plan.kinds()
+        self._looked = time.monotonic()
+        self._id, self._every = await self._plane.register({**self._plan.about, "capabilities": self._capabilities})
+
+    @property
+    def _capabilities(self) -> dict[str, Any]:
+        return {**self._plan.about.get("capabilities", {}), "infrastructure": self._kinds}
+
+    async def _look(self) -> None:
+        """See again which kinds work here, and tell the plane at once when they are others."""
+        before, self._looked = self._kinds, time.monotonic()
+        self._kinds = await self._plan.kinds()
+        if self._kinds != before:
+            self._say(f"it can start now: {', '.join(self._kinds) or 'nothing'}")
+            await self._beat()
 
     async def _claiming(self) -> None:
         """Claim as long as there is room; end when the plan is done."""
@@ -149,7 +177,7 @@ class Worker:
             self._say(f"a claim of the plane cannot be read: {error!r}; its lease ends by itself")
             return
         output = Output(claim.run, self._outbox, self._plan.secret)
-        execution = Execution(claim, self._plan.runs, self._plan.variables, output)
+        execution = Execution(claim, self._plan.runs, self._plan.variables, output, self._kinds)
         if self._stopping.is_set():
             execution.give_back()
         else:
@@ -161,6 +189,8 @@ class Worker:
         claim = execution.claim
         try:
             told = await execution.run()
+            if told["outcome"] == "returned" and not self._stopping.is_set():
+                await self._look()  # else it would be handed out to this agent again
             self._say(
                 f"{claim.name} ({claim.run}) {told['outcome']}" + (f": {told['message']}" if told["message"] else "")
             )
@@ -210,20 +240,25 @@ class Worker:
         """Say that the agent lives; learn what is to be cancelled."""
         while True:
             await asyncio.sleep(self._every)
-            running = [held.execution.claim.run for held in self._held.values()]
-            try:
-                cancel = await self._plane.heartbeat(self._id, running)
-            except UnknownAgent:
-                with contextlib.suppress(PlaneAway, PlaneRefuses):
-                    self._id, self._every = await self._plane.register(self._plan.about)
-                continue
-            except (PlaneAway, PlaneRefuses) as error:
-                self._told(str(error))
-                continue
-            self._told("")
-            for held in self._held.values():
-                if held.execution.claim.run in cancel:
-                    self._cancel(held.execution)
+            if time.monotonic() - self._looked > _LOOK_SECONDS:
+                await self._look()
+            await self._beat()
+
+    async def _beat(self) -> None:
+        running = [held.execution.claim.run for held in self._held.values()]
+        try:
+            cancel = await self._plane.heartbeat(self._id, running, self._capabilities)
+        except UnknownAgent:
+            with contextlib.suppress(PlaneAway, PlaneRefuses):
+                await self._introduce()
+            return
+        except (PlaneAway, PlaneRefuses) as error:
+            self._told(str(error))
+            return
+        self._told("")
+        for held in self._held.values():
+            if held.execution.claim.run in cancel:
+                self._cancel(held.execution)
 
     def _lose(self, execution: Execution) -> None:
         claim = execution.claim
@@ -242,7 +277,7 @@ class Worker:
                 await ask()
             except UnknownAgent:
                 with contextlib.suppress(PlaneAway):
-                    self._id, self._every = await self._plane.register(self._plan.about)
+                    await self._introduce()
             except PlaneAway as error:
                 self._told(str(error))
             else:

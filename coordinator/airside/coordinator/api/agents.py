@@ -50,6 +50,7 @@ class Heartbeat(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"running": []}]})
 
     running: list[Word] = Field([], max_length=10_000, description="ids of the runs that it carries out")
+    capabilities: dict[str, JsonValue] | None = Field(None, max_length=20, description="in place of those it had")
 
 
 @routes.get("/api/agents", summary="List agents", responses=documents.answers(good=examples.page(_AGENT)))
@@ -83,7 +84,7 @@ async def beat(request: Request, agent: str, wanted: Heartbeat) -> Response:
     """Note a sign of life; the answer names the runs that somebody wants to end. A 404: register anew."""
     plane, workspace = plane_of(request), principal_of(request).workspace
     try:
-        await plane.agent_work.agents.beat(workspace, agent, wanted.running)
+        await plane.agent_work.agents.beat(workspace, agent, wanted.running, wanted.capabilities)
     except NoSuchAgent as error:
         raise not_found(str(error)) from error
     except WorkUnavailable as error:

@@ -24,6 +24,7 @@ _QUEUE: Final = {
     "oldest_wait_seconds": 12.5,
     "running": 1,
     "agents": ["etl-1"],
+    "unstartable": [{"deployment": "nightly/prod", "needs": "docker"}],
     "lost_agents": [],
 }
 QueueName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f]+$")]

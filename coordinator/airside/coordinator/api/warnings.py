@@ -62,6 +62,14 @@ def _unserved(queues: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, s
     for queue in queues:
         name, waiting = queue["name"], queue["waiting"]
         runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
+        for one in queue["unstartable"]:
+            yield (
+                f"queue {name}",
+                f"{runs} in {name}; runs of {one['deployment']} need {one['needs']}, and no agent of {name} has it",
+                f"`airside agent kinds` on an agent's machine says why {one['needs']} does not work there",
+            )
+        if queue["agents"]:
+            continue
         lost = f"; lost: {', '.join(queue['lost_agents'])}" if queue["lost_agents"] else ""
         says = f"{runs} in {name} and no living agent takes its runs{lost}"
         yield (

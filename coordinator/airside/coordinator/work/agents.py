@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.kv import KeyValue
 
 from airside.coordinator.watched_bucket import BucketUnavailable, WatchedBucket, open_bucket
+from airside.coordinator.work import abilities
 from airside.coordinator.work.exceptions import NoSuchAgent, WorkUnavailable
 from airside.coordinator.work.records import AGENT_SECONDS, AGENTS, Agent, Silence, agent_decoder, encode
 from airside.events.exceptions import LogError
@@ -58,11 +59,20 @@ class Agents:
         await self._tell(agent, "started", agent.id)
         return agent
 
-    async def beat(self, workspace: str, agent_id: str, running: Sequence[str]) -> None:
-        """Note a sign of life. Raises NoSuchAgent, WorkUnavailable."""
+    def can_start(self, workspace: str, agent_id: str, kind: str) -> bool:
+        """Tell whether an agent starts runs in this kind of infrastructure."""
+        agent = self._bucket.entries.get(agent_id)
+        return abilities.can(agent if agent is not None and agent.workspace == workspace else None, kind)
+
+    async def beat(
+        self, workspace: str, agent_id: str, running: Sequence[str], capabilities: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note a sign of life, and what the agent can do where it says so. Raises NoSuchAgent, WorkUnavailable."""
         agent = self._known(workspace, agent_id)
         now = datetime.now(UTC).isoformat()
         changed = msgspec.structs.replace(agent, seen=now, running=list(running), beats=agent.beats + 1, lost=False)
+        if capabilities is not None:
+            changed = msgspec.structs.replace(changed, capabilities=dict(capabilities))
         await self._put(changed)
         if agent.lost:
             await self._tell(changed, "started", f"{agent.id}.{changed.beats}")

@@ -21,13 +21,14 @@ from airside.coordinator.deployments.store import DeploymentStore
 from airside.coordinator.runs import Accepted, Proposals, RunChanged, commands
 from airside.coordinator.runs import present as presents
 from airside.coordinator.runs.present import Present
+from airside.coordinator.work import abilities
 from airside.coordinator.work.exceptions import ClaimLost
 from airside.coordinator.work.leases import Leases
 from airside.coordinator.work.line import Line
 from airside.coordinator.work.places import Places
 from airside.coordinator.work.records import Lease
 from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
-from airside.coordinator.work.turns import Turns
+from airside.coordinator.work.turns import LATER, Turns
 from airside.events import run_states
 from airside.events.log import Log
 from airside.events.run_states import State
@@ -52,6 +53,7 @@ class Claims:
         work: WorkStream,
         leases: Leases,
         places: Places,
+        can_start: Callable[[str, str, str], bool] = lambda workspace, agent, kind: True,
     ) -> None:
         self._log = log
         self._book = book
@@ -61,6 +63,7 @@ class Claims:
         self._leases = leases
         self.line = Line(work)
         self.turns = Turns(log, book, work, places, leases, line=self.line, change=self._change)
+        self._can_start = can_start
         self.closed = False
         self._room = asyncio.Event()
         work.arrived = self.wake
@@ -120,7 +123,7 @@ class Claims:
         now = await presents.read(self._log, workspace, presents.resource_id(lease.run))
         if now is not None and now.state not in run_states.TERMINAL | {State.SUSPENDED} and not presents.waits(now):
             if outcome == "returned" and now.state is State.PENDING:
-                await self.back_to_queue(now, "the agent gave it back")
+                await self.back_to_queue(now, f"the agent gave it back: {told.get('message') or 'it says not why'}")
             elif outcome != "done" or now.state is State.PENDING:
                 state = State.CANCELLED if now.state is State.CANCELLING else State.CRASHED
                 await self._change(now, state, dict(told))
@@ -172,6 +175,9 @@ class Claims:
         if held is None or deployed.is_void(payload, held):
             await self._change(now, State.CANCELLED, {"message": "the deployment was paused, changed or deleted"})
             await self._work.settle(ack, b"+ACK")
+            return None
+        if not self._can_start(queue.workspace, agent, abilities.kind_of(held, payload.get("infrastructure"))):
+            await self._work.settle(ack, LATER)  # another agent may have what it is to be started in
             return None
         began, claim = time.monotonic(), token_hex(16)
         if not await self.turns.may_go(now, held, queue, message, claim):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airside.coordinator.deployments.book import Book, Queue
+from airside.coordinator.work import abilities
 from airside.coordinator.work.agents import Agents
 from airside.coordinator.work.claims import Claims
 from airside.coordinator.work.leases import Leases
@@ -43,10 +44,16 @@ class WorkDesk:
             "oldest_wait_seconds": None if waited is None else round(max(waited, 0.0), 3),
             "agents": [agent.name for agent in serving if not agent.lost],
             "lost_agents": [agent.name for agent in serving if agent.lost],
+            "unstartable": abilities.unstartable(self._book.of(queue.workspace), queue.name, serving),
         }
 
     async def unserved(self, workspace: str) -> Sequence[dict[str, Any]]:
-        """Give the queues in which runs wait that no living agent will take. Raises LogError."""
+        """Give the queues in which runs wait, or may wait, that no living agent will take. Raises LogError."""
         served = {name for agent in self.agents.of(workspace) if not agent.lost for name in agent.queues}
-        found = [queue for queue in self._book.queues_of(workspace) if queue.name not in served]
+        agents, deployments = self.agents.of(workspace), self._book.of(workspace)
+        found = [
+            queue
+            for queue in self._book.queues_of(workspace)
+            if queue.name not in served or abilities.unstartable(deployments, queue.name, agents)
+        ]
         return [shown for queue in found if (shown := await self.queue_figures(queue))["waiting"]]

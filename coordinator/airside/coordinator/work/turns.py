@@ -26,7 +26,7 @@ from airside.events.subjects import token
 #: A place without a lease belongs to a claim that is being made, or to nobody: nobody's after so long.
 _ORPHAN_SECONDS: Final = 2.0 * LEASE_SECONDS
 #: Come again in so many nanoseconds.
-_LATER: Final = b'-NAK {"delay": 2000000000}'
+LATER: Final = b'-NAK {"delay": 2000000000}'
 _NEWER: Final = "a newer run of its deployment takes its place"
 _BUSY: Final = run_states.ALIVE | {State.PENDING}
 
@@ -58,7 +58,7 @@ class Turns:
         if holder in going:
             return True
         if any(run == holder[0] for run, _ in going):
-            await self._work.settle(message.reply, _LATER)  # another claim of it begins, or was lost
+            await self._work.settle(message.reply, LATER)  # another claim of it begins, or was lost
             return False
         if allowed.on_full == "cancel_new":
             text = f"{allowed.limit} runs of {held.name} go on already"

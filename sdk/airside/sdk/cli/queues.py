@@ -38,6 +38,9 @@ def ls(utc: Utc = False, as_json: AsJson = False) -> None:
     for item in found:
         if item["waiting"] and not item["agents"]:
             output.note(f"no living agent takes runs of {output.plain(item['name'])}")
+        for one in item["unstartable"] if item["waiting"] else ():
+            said = f"{output.plain(item['name'])}: runs of {output.plain(one['deployment'])} wait for an agent"
+            output.note(f"{said} with {output.plain(one['needs'])}; none here has it")
 
 
 @app.command(epilog=tree.examples("airside queues pause warehouse"))

@@ -7,16 +7,38 @@ kubernetes  a job of a cluster
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from airside.agent.working.exceptions import CannotPrepare
-from airside.agent.working.infrastructure import process
-from airside.agent.working.infrastructure.job import Ended, Job, Running
+from airside.agent.working.infrastructure import docker, process
+from airside.agent.working.infrastructure.job import Ended, Found, Job, Running
 from airside.events import infrastructure
 
-__all__ = ["KINDS", "Ended", "Job", "Running", "settings_of", "start"]
+__all__ = ["KINDS", "Ended", "Found", "Job", "Running", "settings_of", "start", "working"]
 
-KINDS: Final[Mapping[str, Callable[[Job, Any], Awaitable[Running]]]] = {"process": process.start}
+
+async def _nothing(plane: Mapping[str, str]) -> list[Found]:
+    return []
+
+
+async def _always() -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    start: Callable[[Job, Any], Awaitable[Running]]
+    #: Says why it does not work on this machine now; empty: it does.
+    works: Callable[[], Awaitable[str]] = _always
+    #: Gives what runs for a plane (its variables) and may have lost its agent.
+    find: Callable[[Mapping[str, str]], Awaitable[list[Found]]] = _nothing
+
+
+KINDS: Final[Mapping[str, _Kind]] = {
+    "process": _Kind(process.start),
+    "docker": _Kind(docker.start, docker.works, docker.find),
+}
 
 
 def settings_of(job: Job) -> infrastructure.Infrastructure:
@@ -28,7 +50,10 @@ def settings_of(job: Job) -> infrastructure.Infrastructure:
 
 
 async def start(job: Job, settings: infrastructure.Infrastructure) -> Running:
-    """Start a run in what its settings say. Raises CannotPrepare."""
-    if settings.kind not in KINDS:
-        raise CannotPrepare(f"this agent has no infrastructure {settings.kind}; it has {', '.join(KINDS)}")
-    return await KINDS[settings.kind](job, settings)
+    """Start a run in what its settings say. Raises CannotPrepare; NotHere when another agent may be able to."""
+    return await KINDS[settings.kind].start(job, settings)
+
+
+async def working(kinds: tuple[str, ...]) -> dict[str, str]:
+    """Ask which of these kinds work on this machine now; says of each why it does not, empty when it does."""
+    return {kind: await KINDS[kind].works() for kind in kinds if kind in KINDS}
