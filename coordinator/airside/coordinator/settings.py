@@ -4,23 +4,17 @@ from pathlib import Path
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from airside.coordinator.api.gate import is_local_host
 from airside.coordinator.outbound import OutboundSettings
 from airside.coordinator.settings_file import CLIENT_KEYS, SettingsFile
 from airside.events.aliases import Aliases
-from airside.sdk.settings import find_file
+from airside.sdk.settings import FileSettings, find_file
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(FileSettings):
     """Everything `airside up` can be told."""
-
-    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("airside", appauthor=False)),
@@ -64,14 +58,7 @@ class ServerSettings(BaseSettings):
         return is_local_host(self.host)
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look at what was given, then the environment, then the file."""
+    def from_file(cls, settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:
+        """Give what reads the file, and refuses keys that nobody reads."""
         others = CLIENT_KEYS | OutboundSettings.model_fields.keys()
-        return init_settings, env_settings, SettingsFile(settings_cls, find_file(), others)
+        return SettingsFile(settings_cls, find_file(), others)

@@ -6,25 +6,12 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
 from airside.events.exceptions import AirsideError
+from airside.sdk.emitting.settings import NAMES
 from airside.triggers.suggestions import did_you_mean
 
 #: What the client and user code read from the same file; see `airside.sdk.settings`, `airside.sdk.emitting`
 #: and `airside.agent.watching.plans`.
-CLIENT_KEYS: Final = frozenset(
-    {
-        "url",
-        "token",
-        "home",
-        "emit",
-        "spool",
-        "spool_max_bytes",
-        "strict",
-        "emit_exit_seconds",
-        "source",
-        "workspace",
-        "watch",
-    }
-)
+CLIENT_KEYS: Final = frozenset(NAMES) | {"watch"}
 _VARIABLES_ALONE: Final = ("http_", "limits_", "secret_", "notify_", "webhook_", "header_")
 
 

@@ -16,15 +16,36 @@ from pydantic_settings import (
 from airside.sdk.exceptions import SettingsError
 from airside.sdk.project import FILE_NAME, find_file
 
-__all__ = ["DEFAULT_URL", "FILE_NAME", "ClientSettings", "find_file", "load"]
+__all__ = ["DEFAULT_URL", "FILE_NAME", "ClientSettings", "FileSettings", "find_file", "load"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:7700"
 
 
-class ClientSettings(BaseSettings):
-    """What the SDK and the command need to know. Raises SettingsError through `load`."""
+class FileSettings(BaseSettings):
+    """What was given, then `AIRSIDE_*` variables, then `airside.toml`; no `.env` files and no secret folders."""
 
     model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore")
+
+    @classmethod
+    def from_file(cls, settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:
+        """Give what reads the file."""
+        return TomlConfigSettingsSource(settings_cls, find_file())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Name the sources, the first one that knows a setting counts."""
+        return init_settings, env_settings, cls.from_file(settings_cls)
+
+
+class ClientSettings(FileSettings):
+    """What the SDK and the command need to know. Raises SettingsError through `load`."""
 
     url: str = Field(DEFAULT_URL, description="where the server answers: http(s)://host:port")
     token: SecretStr | None = Field(None, description="sent with each request; never printed")
@@ -44,18 +65,6 @@ class ClientSettings(BaseSettings):
     @classmethod
     def _home(cls, value: Path) -> Path:
         return value.expanduser().absolute()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put `airside.toml` after the environment; leave `.env` files and secret folders alone."""
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file()))
 
 
 def load() -> ClientSettings:

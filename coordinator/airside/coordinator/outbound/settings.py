@@ -1,20 +1,12 @@
 """What the operator allows of outgoing requests: `AIRSIDE_ALLOW_PRIVATE` and so on, then `airside.toml`."""
 
 from pydantic import Field
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
-from airside.sdk.project import find_file
+from airside.sdk.settings import FileSettings
 
 
-class OutboundSettings(BaseSettings):
+class OutboundSettings(FileSettings):
     """Which targets may be asked, and how long and how much they may answer."""
-
-    model_config = SettingsConfigDict(env_prefix="AIRSIDE_", frozen=True, extra="ignore")
 
     allow_private: str = Field(
         "", description="hosts (`*.corp.example`), addresses and networks that may be asked although they are private"
@@ -26,15 +18,3 @@ class OutboundSettings(BaseSettings):
     outbound_deadline_seconds: float = Field(15.0, gt=0, le=300, description="for one request, from name to answer")
     outbound_resolve_seconds: float = Field(5.0, gt=0, le=60, description="for the name server's part of it")
     outbound_max_response_bytes: int = Field(65_536, ge=0, le=16 * 2**20, description="of an answer that are read")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look at what was given, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())

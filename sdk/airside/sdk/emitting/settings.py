@@ -66,7 +66,7 @@ def load(environment: Mapping[str, str] | None = None) -> EmitSettings:
     """Read the settings as they are now. Raises BadSettings naming the one that is wrong."""
     environment = os.environ if environment is None else environment
     given = _file() | {
-        name: environment[variable] for name in _NAMES if (variable := f"AIRSIDE_{name.upper()}") in environment
+        name: environment[variable] for name in NAMES if (variable := f"AIRSIDE_{name.upper()}") in environment
     }
     mode = str(given.get("emit", "memory")).lower()
     if mode not in _MODES:
@@ -87,7 +87,8 @@ def load(environment: Mapping[str, str] | None = None) -> EmitSettings:
     )
 
 
-_NAMES: Final = (
+#: What is read of the file and the variables.
+NAMES: Final = (
     "url",
     "token",
     "home",
@@ -129,7 +130,7 @@ def _file() -> dict[str, Any]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadSettings(f"airside.toml cannot be read: {error}") from error
-    return {name: found[name] for name in _NAMES if name in found}
+    return {name: found[name] for name in NAMES if name in found}
 
 
 def _data_folder() -> Path:
