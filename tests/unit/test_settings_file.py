@@ -45,4 +45,4 @@ def test_the_keys_of_all_who_read_the_file_are_known(tmp_path: Path, monkeypatch
 
 
 def test_the_list_of_the_client_s_keys_is_whole() -> None:
-    assert {*ClientSettings.model_fields, *emitting._NAMES, plans.TABLE} == CLIENT_KEYS
+    assert {*ClientSettings.model_fields, *emitting.NAMES, plans.TABLE} == CLIENT_KEYS
