@@ -8,6 +8,7 @@
     dbt          dbt.<kind>.*                   <related run>/<node>            the resource, a node
     openlineage  openlineage.run.*              related run                     the resource, a job
     prefect      prefect.flow-run.*, .task-run.*  the resource                  related deployment or flow
+    github, gitlab, dbt-cloud                       see `ci_runs`
 
 Facts about one run may come late, twice and in any order. So each fact can be compared with any other (`order`):
 the run is what its greatest fact says. A greater `generation` is the run begun anew: a DAG run that was cleared has
@@ -15,16 +16,25 @@ another start, a task has its next try. Within one, what is final beats what is 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final
 
-import msgspec
-
-from airside.events import datasets, foreign, run_states, wire
-from airside.events.limits import DEFAULT_LIMITS
+from airside.events import ci_runs, foreign, run_states, wire
+from airside.events.run_fact import (
+    RunFact,
+    first_of,
+    id_of,
+    micros_of,
+    part_of,
+    payload_of,
+    positive_of,
+    roles_of,
+    running_since,
+    seconds_of,
+)
 from airside.events.run_states import State
-from airside.events.wire import Micros, WireEvent, WireRelated
+from airside.events.wire import WireEvent
 
-Kind: TypeAlias = Literal["run", "task"]
+__all__ = ["SOURCES", "WORDS", "RunFact", "of", "run_of"]
 
 _S = State
 #: For each source, the state of a run that each of its words stands for.
@@ -82,45 +92,10 @@ WORDS: Final[Mapping[str, Mapping[str, State]]] = {
         "crashed": _S.CRASHED,
         "cancelled": _S.CANCELLED,
     },
+    **ci_runs.WORDS,
 }
 #: Sources whose words are states already.
 SOURCES: Final = ("airside", *WORDS)
-
-
-class RunFact(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event says about one run. Times are microseconds since 1970; `duration` is in seconds."""
-
-    run: str
-    source: str
-    kind: Kind
-    state: State
-    time: Micros
-    job: str | None = None
-    job_name: str | None = None
-    name: str | None = None
-    parent: str | None = None
-    started: Micros | None = None
-    duration: float | None = None
-    attempt: int | None = None
-    generation: int = 0
-
-    @property
-    def is_final(self) -> bool:
-        """Whether no other fact of the same generation undoes this, unless it is final too and later.
-
-        A crash is the plane's guess about a silent process, which may be heard again.
-        """
-        return self.state in run_states.TERMINAL and self.state is not State.CRASHED
-
-    @property
-    def ended(self) -> Micros | None:
-        """When the run ended, if this is its end."""
-        return self.time if self.state in run_states.TERMINAL else None
-
-    @property
-    def order(self) -> tuple[int, bool, Micros]:
-        """What to compare facts about the same run by."""
-        return self.generation, self.is_final, self.time
 
 
 def of(event: WireEvent) -> RunFact | None:
@@ -139,10 +114,10 @@ def _own(event: WireEvent) -> RunFact | None:
     state = run_states.of_type(event.type)
     if state is None:
         return None
-    roles = _roles(event)
+    roles = roles_of(event)
     is_task = event.type.startswith("task_run.")
-    job = _first(roles, ("task", "job") if is_task else ("deployment", "flow", "job"))
-    payload = _payload(event)
+    job = first_of(roles, ("task", "job") if is_task else ("deployment", "flow", "job"))
+    payload = payload_of(event)
     return RunFact(
         run=event.resource.id,
         source="airside",
@@ -152,27 +127,27 @@ def _own(event: WireEvent) -> RunFact | None:
         job=job.id if job else None,
         job_name=job.name if job else None,
         name=event.resource.name,
-        parent=_id(_first(roles, ("flow_run", "parent"))),
-        started=_running_since(event, state),
-        duration=_seconds(payload.get("duration")),
-        attempt=_positive(payload.get("attempt")),
+        parent=id_of(first_of(roles, ("flow_run", "parent"))),
+        started=running_since(event, state),
+        duration=seconds_of(payload.get("duration")),
+        attempt=positive_of(payload.get("attempt")),
     )
 
 
 def _airflow(event: WireEvent) -> RunFact | None:
     _, _, rest = event.type.partition(".")
     what, _, word = rest.partition(".")
-    state, run = WORDS["airflow"].get(word), _roles(event).get("run")
+    state, run = WORDS["airflow"].get(word), roles_of(event).get("run")
     if what not in ("dag_run", "task") or state is None or run is None:
         return None
-    payload = _payload(event)
-    start = _micros(payload.get("start_date"))
-    started = start if start is not None else _running_since(event, state)
-    place, attempt = foreign.number(payload.get("map_index"), -1), _positive(payload.get("try_number"))
+    payload = payload_of(event)
+    start = micros_of(payload.get("start_date"))
+    started = start if start is not None else running_since(event, state)
+    place, attempt = foreign.number(payload.get("map_index"), -1), positive_of(payload.get("try_number"))
     is_task = what == "task"
     clear = payload.get("clear_number")
     return RunFact(
-        run=_part(run.id, event.resource.id, str(place) if place >= 0 else "") if is_task else run.id,
+        run=part_of(run.id, event.resource.id, str(place) if place >= 0 else "") if is_task else run.id,
         source="airflow",
         kind="task" if is_task else "run",
         state=state,
@@ -182,7 +157,7 @@ def _airflow(event: WireEvent) -> RunFact | None:
         name=(f"{event.resource.name}[{place}]" if place >= 0 else event.resource.name) if is_task else run.name,
         parent=run.id if is_task else None,
         started=started,
-        duration=_seconds(payload.get("duration")),
+        duration=seconds_of(payload.get("duration")),
         attempt=attempt if is_task else (clear + 1 if type(clear) is int and 0 <= clear < 2**31 else None),
         generation=(attempt or 0) if is_task else (start or 0),
     )
@@ -191,17 +166,17 @@ def _airflow(event: WireEvent) -> RunFact | None:
 def _dbt(event: WireEvent) -> RunFact | None:
     _, _, rest = event.type.partition(".")
     what, _, word = rest.partition(".")
-    state, run = WORDS["dbt"].get(word), _roles(event).get("run")
+    state, run = WORDS["dbt"].get(word), roles_of(event).get("run")
     if state is None or run is None:
         return None
-    payload = _payload(event)
+    payload = payload_of(event)
     is_task = what != "invocation"
     if not is_task and payload.get("success") is False:
         state = State.CRASHED if payload.get("signal") else State.FAILED
     command = payload.get("command")
-    start = _micros(payload.get("started_at"))
+    start = micros_of(payload.get("started_at"))
     return RunFact(
-        run=_part(run.id, event.resource.id) if is_task else run.id,
+        run=part_of(run.id, event.resource.id) if is_task else run.id,
         source="dbt",
         kind="task" if is_task else "run",
         state=state,
@@ -210,17 +185,17 @@ def _dbt(event: WireEvent) -> RunFact | None:
         job_name=event.resource.name,
         name=event.resource.name if is_task else command if isinstance(command, str) else None,
         parent=run.id if is_task else None,
-        started=start if start is not None else _running_since(event, state),
-        duration=_seconds(payload.get("duration")),
+        started=start if start is not None else running_since(event, state),
+        duration=seconds_of(payload.get("duration")),
     )
 
 
 def _openlineage(event: WireEvent) -> RunFact | None:
-    state, roles = WORDS["openlineage"].get(event.type.removeprefix("openlineage.run.")), _roles(event)
+    state, roles = WORDS["openlineage"].get(event.type.removeprefix("openlineage.run.")), roles_of(event)
     run = roles.get("run")
     if state is None or run is None:
         return None
-    parent = _id(roles.get("parent"))
+    parent = id_of(roles.get("parent"))
     return RunFact(
         run=run.id,
         source="openlineage",
@@ -232,7 +207,7 @@ def _openlineage(event: WireEvent) -> RunFact | None:
         name=run.name,
         parent=parent if parent != run.id else None,
         started=wire.to_micros(event.time) if event.type == "openlineage.run.start" else None,
-        duration=_seconds(_payload(event).get("duration")),
+        duration=seconds_of(payload_of(event).get("duration")),
     )
 
 
@@ -241,14 +216,14 @@ def _prefect(event: WireEvent) -> RunFact | None:
     what, _, word = rest.partition(".")
     if what not in ("flow-run", "task-run") or word in ("", "heartbeat"):
         return None
-    labels, roles = event.resource.labels, _roles(event)
+    labels, roles = event.resource.labels, roles_of(event)
     words = WORDS["prefect"]
     # People may name states; the type is one of a few words.
     state = words.get(word.lower()) or words.get(labels.get("prefect.state-type", "").lower())
     if state is None:
         return None
     is_task = what == "task-run"
-    job = _first(roles, ("task",) if is_task else ("deployment", "flow"))
+    job = first_of(roles, ("task",) if is_task else ("deployment", "flow"))
     count = labels.get("prefect.run-count", "")
     attempt = int(count) if count.isascii() and count.isdecimal() and len(count) < 9 else 0
     return RunFact(
@@ -260,8 +235,8 @@ def _prefect(event: WireEvent) -> RunFact | None:
         job=job.id if job else None,
         job_name=job.name if job else None,
         name=event.resource.name,
-        parent=_id(_first(roles, ("flow-run",))) if is_task else None,
-        started=_running_since(event, state),
+        parent=id_of(first_of(roles, ("flow-run",))) if is_task else None,
+        started=running_since(event, state),
         attempt=attempt or None,
         generation=attempt,
     )
@@ -274,53 +249,7 @@ _READERS: Final[Mapping[str, Callable[[WireEvent], RunFact | None]]] = {
     "dbt": _dbt,
     "openlineage": _openlineage,
     "prefect": _prefect,
+    "github": ci_runs.of_github,
+    "gitlab": ci_runs.of_gitlab,
+    "dbt_cloud": ci_runs.of_dbt_cloud,
 }
-
-
-def _roles(event: WireEvent) -> dict[str, WireRelated]:
-    """Give the first related resource of each role."""
-    found: dict[str, WireRelated] = {}
-    for related in event.related:
-        found.setdefault(related.role, related)
-    return found
-
-
-def _first(roles: dict[str, WireRelated], wanted: tuple[str, ...]) -> WireRelated | None:
-    return next((roles[role] for role in wanted if role in roles), None)
-
-
-def _id(related: WireRelated | None) -> str | None:
-    return related.id if related else None
-
-
-def _part(run: str, resource: str, more: str = "") -> str:
-    """Name a part of a run after the task or node that it runs."""
-    name = resource.rpartition("/")[2]
-    return datasets.bounded("/".join((run, name, more)).rstrip("/"), DEFAULT_LIMITS.max_id_chars)
-
-
-def _running_since(event: WireEvent, state: State) -> Micros | None:
-    return wire.to_micros(event.time) if state is State.RUNNING else None
-
-
-def _payload(event: WireEvent) -> dict[str, Any]:
-    """Read the payload; one that is damaged says nothing here, it is told of elsewhere."""
-    try:
-        payload: Any = event.payload_object()
-    except ValueError:
-        return {}
-    return payload if isinstance(payload, dict) else {}
-
-
-def _micros(value: object) -> Micros | None:
-    moment = foreign.moment(value)
-    return wire.to_micros(moment) if moment else None
-
-
-def _seconds(value: object) -> float | None:
-    return float(value) if type(value) in (int, float) and 0 <= value < 1e12 else None  # type: ignore[operator, arg-type]
-
-
-def _positive(value: object) -> int | None:
-    number = foreign.number(value, 0)
-    return number if number > 0 else None

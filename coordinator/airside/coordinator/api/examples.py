@@ -70,6 +70,7 @@ RUN: Final[dict[str, Any]] = {
     "job": "airflow://prod/dag/nightly",
     "job_name": "nightly",
     "name": "scheduled__2026-11-22",
+    "url": None,
     "parent": None,
     "state": "completed",
     "started": "2026-11-22T08:00:01.118201Z",

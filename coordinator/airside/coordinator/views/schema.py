@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Final
 
 #: Counts changes of the tables or of how events are folded. A file of another version is folded anew from the log.
-VERSION: Final = 4
+VERSION: Final = 5
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 

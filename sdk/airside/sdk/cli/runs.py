@@ -27,7 +27,7 @@ def ls(
         list[str] | None, typer.Option("--state", help="As `failed`. Repeat it for any of several.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="airside, airflow, dbt, openlineage or prefect.")
+        str | None, typer.Option("--source", help="airside, airflow, dbt, github and so on.")
     ] = None,
     job: Annotated[str | None, typer.Option("--job", help="Id or name of the job, with `*` and `?`.")] = None,
     parent: Annotated[str | None, typer.Option("--parent", help="Only what ran inside this run.")] = None,
@@ -80,7 +80,8 @@ def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
         return
     output.fields(
         [
-            *((name, item[name]) for name in ("id", "source", "job", "job_name", "name", "parent", "state", "attempt")),
+            *((name, item[name]) for name in ("id", "source", "job", "job_name", "name", "url")),
+            *((name, item[name]) for name in ("parent", "state", "attempt")),
             ("started", output.moment(item["started"], utc=utc)),
             ("ended", output.moment(item["ended"], utc=utc)),
             ("duration", _seconds(item["duration"])),

@@ -25,6 +25,7 @@ _COLUMNS: Final = {
     "job": tables.TEXT,
     "job_name": tables.TEXT,
     "name": tables.TEXT,
+    "url": tables.TEXT,
     "parent": tables.TEXT,
     "state": tables.TEXT,
     "started": tables.MOMENT,
@@ -52,6 +53,7 @@ class Run:
     job: str | None
     job_name: str | None
     name: str | None
+    url: str | None
     parent: str | None
     state: State
     started: Micros | None
@@ -85,6 +87,7 @@ class Run:
         """Note what one event says."""
         self.job, self.job_name = (fact.job, fact.job_name) if fact.job else (self.job, self.job_name)
         self.name, self.parent = fact.name or self.name, fact.parent or self.parent
+        self.url = fact.url or self.url
         self.kind = fact.kind
         self.labels = record.event.resource.labels or self.labels
         self.last_seen, self.last_position = max(self.last_seen, record.received), record.position
@@ -130,6 +133,7 @@ def _begin(fact: RunFact, record: Record) -> Run:
         job=fact.job,
         job_name=fact.job_name,
         name=fact.name,
+        url=fact.url,
         parent=fact.parent,
         state=fact.state,
         started=fact.started,

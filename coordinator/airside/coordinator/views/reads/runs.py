@@ -17,7 +17,7 @@ MAX_SHOWN: Final = 200  # events and children that come with one run
 _AFTERMATH: Final = 1_000  # positions after a run's last word in which what follows from it is looked for
 
 _COLUMNS: Final = (
-    "id, source, kind, job, job_name, name, parent, state, epoch_us(started), epoch_us(ended), duration, attempt,"
+    "id, source, kind, job, job_name, name, url, parent, state, epoch_us(started), epoch_us(ended), duration, attempt,"
     " labels, epoch_us(first_seen), epoch_us(last_seen), first_position, last_position"
 )
 _WHEN: Final = "coalesce(started, first_seen)"
@@ -119,7 +119,7 @@ def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any])
 
 
 def _run(row: tuple[Any, ...]) -> dict[str, Any]:
-    (name, source, kind, job, job_name, title, parent, state, started, ended, duration, attempt, labels, *seen) = row
+    (name, source, kind, job, job_name, title, url, parent, state, started, ended, duration, attempt, labels, *seen) = row
     first_seen, last_seen, first_position, last_position = seen
     return {
         "id": name,
@@ -128,6 +128,7 @@ def _run(row: tuple[Any, ...]) -> dict[str, Any]:
         "job": job,
         "job_name": job_name,
         "name": title,
+        "url": url,
         "parent": parent,
         "state": state,
         "started": iso(started),

@@ -33,7 +33,7 @@ FROM resources
 SELECT * FROM parts
 
 -- name: runs_rows
-SELECT id, source, kind, job, job_name, name, parent, state, started, ended, duration, attempt, labels, first_seen,
+SELECT id, source, kind, job, job_name, name, url, parent, state, started, ended, duration, attempt, labels, first_seen,
        last_seen, first_position, last_position
 FROM runs
 

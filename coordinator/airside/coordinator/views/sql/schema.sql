@@ -94,6 +94,7 @@ CREATE TABLE runs (
     job VARCHAR,
     job_name VARCHAR,
     name VARCHAR,
+    url VARCHAR,
     parent VARCHAR,
     state VARCHAR NOT NULL,
     started TIMESTAMPTZ,

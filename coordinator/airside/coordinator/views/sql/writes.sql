@@ -57,8 +57,8 @@ SELECT workspace, id, id_key, kind, name, labels, epoch_us(first_seen), epoch_us
 FROM resources WHERE rowid IN (SELECT unnest($places));
 
 -- name: rows_runs
-SELECT workspace, id, id_key, source, kind, job, job_name, name, parent, state, epoch_us(started), epoch_us(ended),
-       duration, attempt, labels, epoch_us(first_seen), epoch_us(last_seen), first_position, last_position,
+SELECT workspace, id, id_key, source, kind, job, job_name, name, url, parent, state, epoch_us(started),
+       epoch_us(ended), duration, attempt, labels, epoch_us(first_seen), epoch_us(last_seen), first_position, last_position,
        epoch_us(state_time), generation, told_duration
 FROM runs WHERE rowid IN (SELECT unnest($places));
 
