@@ -21,6 +21,8 @@ class Claim:
     parameters: Mapping[str, Any]
     lease_seconds: float = _DEFAULT_LEASE_SECONDS
     infrastructure: Mapping[str, Any] = field(default_factory=dict)
+    #: The answer that a run was resumed with, after its process had ended.
+    answer: Any = field(default=None, repr=False)
 
     @property
     def entrypoint(self) -> str:
@@ -48,6 +50,7 @@ def read(found: Mapping[str, Any]) -> Claim:
         parameters=_object(found.get("parameters")),
         lease_seconds=float(lease) if isinstance(lease, int | float) and lease > 0 else _DEFAULT_LEASE_SECONDS,
         infrastructure=_object(found.get("infrastructure")),
+        answer=found.get("input"),
     )
 
 

@@ -69,6 +69,8 @@ class RunWatch:
         self._waiting: dict[Key, set[asyncio.Event]] = {}
         #: How many entries of the log were looked at.
         self.seen = 0
+        #: Called when a run has come to wait for an agent again.
+        self.on_waiting: Callable[[], None] = lambda: None
         #: Whether nobody is told of changes, since the watch has ended.
         self.over = False
 
@@ -149,6 +151,8 @@ class RunWatch:
             return
         for told in self._waiting.get(key, ()):
             told.set()
+        if change.seq > 1 and presents.waits(change):
+            self.on_waiting()
         if change.state in run_states.TERMINAL:
             self._lives.pop(key, None)
             return

@@ -25,6 +25,7 @@ from airside.events.run_states import State
 from airside.events.wire import Micros
 
 _LOOK_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.1
 #: A run that no agent has taken so long after its time is late.
 LATE_AFTER: Final = MINUTE
 _AT_ONCE: Final = 32
@@ -67,6 +68,10 @@ class Scheduler:
 
     async def wake(self) -> None:
         """Look at once."""
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look as soon as a look that goes on has ended."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -79,6 +84,7 @@ class Scheduler:
                 _log.warning("runs are not scheduled: %s", error)
             self.looks += 1
             try:
+                await asyncio.sleep(_PAUSE_SECONDS)  # many may wake it at once
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._woken.wait()
             except TimeoutError:

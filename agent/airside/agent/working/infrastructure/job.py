@@ -101,6 +101,7 @@ def environment(claim: Claim) -> dict[str, str]:
     """Make the variables that tell a process which run it is."""
     made = {"PYTHONUNBUFFERED": "1", "AIRSIDE_LOG_CONSOLE": "false", "AIRSIDE_RUN_ID": claim.run}
     made |= {"AIRSIDE_RUN_SEQ": str(claim.seq), "AIRSIDE_RUN_NAME": claim.name, OPTIONS: json.dumps(_options(claim))}
+    made |= {} if claim.answer is None else {"AIRSIDE_RUN_INPUT": json.dumps(claim.answer)}
     flow, name, queue = (str(claim.deployment.get(key) or "") for key in ("flow", "name", "queue"))
     return made | {"AIRSIDE_RUN_DEPLOYMENT": f"{flow}/{name}", "AIRSIDE_RUN_QUEUE": queue or "default"}
 
