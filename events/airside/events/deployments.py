@@ -9,14 +9,12 @@
 It holds metadata alone: no code, no data, and never a secret. Credentials are named (`env:NAME`) and read by the agent.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import (
@@ -32,13 +30,13 @@ from airside.events import recurring
 from airside.events.durations import Duration
 from airside.events.exceptions import AirsideError, Problem
 from airside.events.infrastructure import Infrastructure, Process
+from airside.events.storage import Line, Storage
 from airside.events.strict import Strict, told
 
 #: A scheduled run is not made up for beyond so many, whatever `catchup` says.
 MAX_CATCHUP: Final = 100
 DEFAULT_QUEUE: Final = "default"
 _MAX_SCHEDULES: Final = 50
-_CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|block:[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class InvalidDeployment(AirsideError):
@@ -84,22 +82,6 @@ def _timezone(name: str) -> str:
     return name
 
 
-def _without_password(address: str) -> str:
-    try:
-        secret = urlsplit(address).password is not None
-    except ValueError as error:
-        raise ValueError(f"not an address: {error}") from None
-    if secret:
-        raise ValueError("must hold no password; name it in `credentials`, as env:GIT_TOKEN")
-    return address
-
-
-def _credentials(text: str) -> str:
-    if not _CREDENTIALS.fullmatch(text):
-        raise ValueError("must name what the agent has: env:NAME (a variable of its environment) or block:NAME")
-    return text
-
-
 def _entrypoint(text: str) -> str:
     file, colon, function = text.rpartition(":")
     if not colon or not file or not function.isidentifier():
@@ -109,8 +91,6 @@ def _entrypoint(text: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_name)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
-Address = Annotated[Line, AfterValidator(_without_password)]
 
 
 class Schedule(Strict):
@@ -146,25 +126,6 @@ class Schedule(Strict):
                 raise ValueError(f"`rrule`: {error}") from None
         if self.every is not None and self.every < 1_000_000:
             raise ValueError("`every` must be at least 1s")
-        return self
-
-
-class Storage(Strict):
-    """Where the agent finds the code."""
-
-    kind: Literal["path", "folder", "git", "fsspec"] = "path"
-    path: Line | None = Field(None, description="of kinds path and folder: on the agent's machine")
-    url: Address | None = Field(None, description="of kinds git and fsspec")
-    ref: Line | None = Field(None, description="of kind git: a branch, tag or commit")
-    folder: Line | None = Field(None, description="the folder inside it where the project is")
-    credentials: Annotated[str, AfterValidator(_credentials)] | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Storage":
-        if self.kind in ("git", "fsspec") and not self.url:
-            raise ValueError(f"a storage of kind {self.kind} needs a `url`")
-        if self.kind == "folder" and not self.path:
-            raise ValueError("a storage of kind folder needs a `path`")
         return self
 
 

@@ -32,13 +32,13 @@ _HINTS: Final = {
 def to_yaml(deployment: "Deployment") -> str:
     """Write it. Reads back as the same deployment."""
     written = deployment.to_document()
-    whole = deployment.model_dump(mode="json", exclude_none=True)
+    defaults: dict[str, Any] = {"queue": deployment.queue, "priority": deployment.priority, "retries": 0}
     parts = [f"# The deployment {deployment.full_name}. `airside deployments apply` sends it; it holds no code."]
     for name in type(deployment).model_fields:
         if name in written or name in _ALWAYS:
             if name in _WORDS:
                 parts.append(f"\n# {_WORDS[name].format(queue=deployment.queue)}")
-            parts.append(_dumped({name: _explicit(name, written.get(name, whole[name]))}))
+            parts.append(_dumped({name: _explicit(name, written.get(name, defaults.get(name, {})))}))
         elif name in _HINTS:
             parts.append(f"\n{_HINTS[name]}")
     return "\n".join(parts) + "\n"

@@ -91,7 +91,7 @@ class Process:
 
 async def start(job: Job, settings: infrastructure.Process) -> Process:
     """Fetch the code and start the run's process. Raises CannotPrepare."""
-    code = await storage.fetch(job.claim.settings("storage"), job.folder)
+    code = await storage.fetch(job.claim.settings("storage"), job.folder, job.folder.parent / "cache")
     entrypoint = code.entrypoint(job.claim.entrypoint)
     parameters = job.folder / "parameters.json"
     parameters.write_text(json.dumps(dict(job.claim.parameters)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where a run's code comes from: `path` (it is here), `folder` (a copy of one that is here), `git`.
+"""Where a run's code comes from: `path` (it is here), `folder` (a copy of one that is here), `git`, `fsspec`.
 
 A storage is a coroutine that brings the code, and gives the folder it is in and its version. One entry in KINDS makes
 it known to the plane.
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from airside.agent.working.exceptions import CannotPrepare
-from airside.agent.working.storage import folder, git
+from airside.agent.working.storage import folder, git, remote
 from airside.agent.working.storage.code import Code
 
 __all__ = ["KINDS", "Code", "fetch"]
@@ -18,7 +18,9 @@ __all__ = ["KINDS", "Code", "fetch"]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    fetch: Callable[[Mapping[str, Any], Path], Awaitable[Code]]
+    """How it is fetched: with its settings, a folder of the run's own, and one for what is to be kept, if any."""
+
+    fetch: Callable[[Mapping[str, Any], Path, Path | None], Awaitable[Code]]
     settings: frozenset[str]
 
 
@@ -26,19 +28,20 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "path": _Kind(folder.stay, frozenset({"path", "folder"})),
     "folder": _Kind(folder.copy, frozenset({"path", "folder"})),
     "git": _Kind(git.fetch, frozenset({"url", "ref", "folder", "credentials"})),
+    "fsspec": _Kind(remote.fetch, frozenset({"url", "folder", "credentials", "options"})),
 }
 
 
-async def fetch(settings: Mapping[str, Any], into: Path) -> Code:
+async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
     """Bring the code a deployment's `storage` names into a folder of the run's own. Raises CannotPrepare."""
     name = settings.get("kind", "path")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise CannotPrepare(f"this agent has no storage {name!r}; it has {', '.join(KINDS)}")
-    given = {key: value for key, value in settings.items() if key != "kind" and value is not None}
+    given = {key: value for key, value in settings.items() if key != "kind" and value not in (None, {})}
     if unknown := sorted(set(given) - kind.settings):
         raise CannotPrepare(f"storage {name} has no setting {unknown[0]!r}; it has {', '.join(sorted(kind.settings))}")
     for key, value in given.items():
-        if not isinstance(value, str):
-            raise CannotPrepare(f"storage {name}: {key} must be text")
-    return await kind.fetch(given, into)
+        if not isinstance(value, Mapping if key == "options" else str):
+            raise CannotPrepare(f"storage {name}: {key} must be {'names with values' if key == 'options' else 'text'}")
+    return await kind.fetch(given, into, cache)

@@ -12,12 +12,12 @@ from airside.agent.working.storage.code import Code, inside
 _LEAVE = shutil.ignore_patterns(".git", "__pycache__", ".venv", "*.pyc")
 
 
-async def stay(settings: Mapping[str, Any], into: Path) -> Code:
+async def stay(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
     """Run the code where it is; without a path, in the folder the agent was started in."""
     return Code(inside(_folder(settings.get("path", ".")), settings.get("folder", "."), "storage path: folder"))
 
 
-async def copy(settings: Mapping[str, Any], into: Path) -> Code:
+async def copy(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
     """Copy the folder, without .git, .venv and caches."""
     if "path" not in settings:
         raise CannotPrepare("storage folder: path must say which")

@@ -9,15 +9,17 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airside.agent.working.exceptions import CannotPrepare
+from airside.agent.working.storage import credentials
 from airside.agent.working.storage.code import Code, inside
 
 _FETCH_SECONDS: Final = 300.0
-_FROM_VARIABLE: Final = "env:"
+#: Traces would show what is sent, and the agent's own token is none of git's business.
+_NOT_FOR_GIT: Final = ("GIT_TRACE", "GIT_CURL_VERBOSE", "AIRSIDE_TOKEN")
 #: What `git` may speak. `ext::` would run any program.
 _PROTOCOLS: Final = "https:http:ssh:git:file"
 
 
-async def fetch(settings: Mapping[str, Any], into: Path) -> Code:
+async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
     """Fetch `ref` (default: the repository's head) of `url`. `credentials: env:NAME` names `user:token` or a token.
 
     The credentials go to the URL's host alone, and never into a command line, a file or a message.
@@ -42,23 +44,18 @@ async def fetch(settings: Mapping[str, Any], into: Path) -> Code:
     return Code(folder, version)
 
 
-def _environment(url: str, credentials: str) -> dict[str, str]:
+def _environment(url: str, name: str) -> dict[str, str]:
     """Set up a git that asks nobody, and knows the credentials of this one server."""
     made = {
-        **os.environ,
+        **{variable: value for variable, value in os.environ.items() if not variable.startswith(_NOT_FOR_GIT)},
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
         "GIT_CONFIG_NOSYSTEM": "1",
         "LC_ALL": "C",
     }
-    if not credentials:
-        return made
-    if not credentials.startswith(_FROM_VARIABLE):
-        raise CannotPrepare("storage git: credentials must be env:NAME, a variable of the agent")
-    name = credentials.removeprefix(_FROM_VARIABLE)
-    secret = os.environ.get(name, "")
+    secret = credentials.read(name, "git")
     if not secret:
-        raise CannotPrepare(f"storage git: the agent has no variable {name}")
+        return made
     split = urlsplit(url)
     if split.scheme != "https" and split.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise CannotPrepare("storage git: credentials go to https:// URLs only")
