@@ -45,6 +45,21 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+async def test_a_token_that_is_given_where_none_is_wanted_is_checked_and_held_to_its_role(tmp_path: Path) -> None:
+    plane = MemoryPlane(tmp_path)
+    _, agent = await plane.tokens.create("etl", Role.AGENT)
+    _, viewer = await plane.tokens.create("screen", Role.VIEWER)
+    body = {"name": "x", "role": "admin"}
+    async with in_process(plane) as client:
+        for token, read, made in ((agent, 403, 403), (viewer, 200, 403), (f"{viewer[:-1]}x", 401, 401)):
+            assert (await client.get("/api/runs", headers=bearer(token))).status_code == read
+            assert (await client.post("/api/tokens", json=body, headers=bearer(token))).status_code == made
+            assert (await client.get("/health", headers=bearer(token))).status_code == 200
+        assert (await client.get("/api/runs")).status_code == 200
+        assert (await client.get("/api/runs", headers=bearer("another server's"))).status_code == 200
+    plane.close()
+
+
 async def test_every_route_wants_a_token_but_the_public_paths(locked: MemoryPlane) -> None:
     app = create_app(locked)
     async with in_process(locked) as client:

@@ -18,6 +18,7 @@ import msgspec
 from airside.events.exceptions import AirsideError
 from airside.events.model import DEFAULT_WORKSPACE
 
+PREFIX: Final = "ast_"
 _TOKEN = re.compile(r"ast_([0-9a-f]{16})_([0-9a-f]{64})")
 _NO_HASH: Final = "0" * 64
 MAX_NAME_CHARS: Final = 100
@@ -104,7 +105,7 @@ def make(
     """Make a new token and its text."""
     token_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     token = Token(token_id, name, role, _hash(secret), datetime.now(UTC), expires, workspace)
-    return token, f"ast_{token_id}_{secret}"
+    return token, f"{PREFIX}{token_id}_{secret}"
 
 
 def split(text: str) -> tuple[str, str] | None:

@@ -2,7 +2,8 @@
 
 With tokens, everything but the public paths wants one. Without tokens the plane serves this machine only, and a web
 page of somebody else must not reach it through a browser here: the Host must be loopback's (a rebound DNS name is not)
-and requests that change something must not come from another origin.
+and requests that change something must not come from another origin. A token that is given all the same is checked, and
+whoever gives it has its rights and no others.
 """
 
 import ipaddress
@@ -24,7 +25,7 @@ from airside.coordinator.api.events_in import EventsIn
 from airside.coordinator.api.permissions import HOOKS_PREFIX, PUBLIC_PATHS
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.problems import ApiProblem
-from airside.coordinator.tokens import LOCAL, Principal, TokensUnavailable, split
+from airside.coordinator.tokens import LOCAL, PREFIX, Principal, TokensUnavailable, split
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
@@ -71,7 +72,7 @@ class Gate:
             return
 
         def authenticate(text: str) -> Principal:
-            return self._check(scope, text) if self._plane.auth_required else LOCAL
+            return self._check(scope, text) if self._plane.auth_required or is_ours(text) else LOCAL
 
         await self._events_in.serve(scope, receive, send, authenticate)
 
@@ -127,13 +128,12 @@ class Gate:
             )
         if scope["method"] not in _SAFE_METHODS and not is_same_origin(headers.get("origin"), host):
             raise ApiProblem(403, "cross-origin", "A page of another origin may not change anything here.")
-        return LOCAL
+        text = _bearer(headers)
+        return self._check(scope, text) if is_ours(text) and scope["path"] not in PUBLIC_PATHS else LOCAL
 
     def _authenticate(self, scope: Scope, headers: Headers) -> Principal:
-        given = headers.getlist("authorization")
-        scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not text:
+        text = _bearer(headers)
+        if not text:
             raise unauthorized("Send a token: `Authorization: Bearer ast_…`. `airside tokens create` makes one.")
         return self._check(scope, text)
 
@@ -154,6 +154,17 @@ class Gate:
             self._attempts.failed(attempt)
             raise unauthorized("This token is unknown, expired or revoked.")
         return principal
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether this is meant as a token of Airside's; what tools send to other servers means nothing here."""
+    return text.startswith(PREFIX)
+
+
+def _bearer(headers: Headers) -> str:
+    given = headers.getlist("authorization")
+    scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def unauthorized(detail: str) -> ApiProblem:
