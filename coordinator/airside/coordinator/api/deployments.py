@@ -17,7 +17,7 @@ from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.deployments import applying
 from airside.coordinator.deployments import runs as deployed
 from airside.coordinator.deployments.book import Held
-from airside.coordinator.deployments.starting import Asked, ParametersRefused
+from airside.coordinator.deployments.starting import Asked, ParametersRefused, SettingsRefused
 from airside.coordinator.deployments.store import NoSuchDeployment, NoSuchSchedule
 from airside.coordinator.engine.ticks import wall_clock
 from airside.coordinator.scheduling.slots import coming
@@ -273,5 +273,9 @@ async def _or_404(change: Awaitable[Any]) -> Any:
         return await change
     except (NoSuchDeployment, NoSuchSchedule) as error:
         raise not_found(f"T{str(error)[1:]}.") from error
+    except SettingsRefused as error:
+        raise invalid(
+            "settings-refused", "The run's infrastructure is refused; no run is made.", error.problems
+        ) from error
     except ParametersRefused as error:
         raise invalid("parameters-refused", "The parameters are refused; no run is made.", error.problems) from error

@@ -28,7 +28,7 @@ from airside.coordinator.work.line import Line
 from airside.coordinator.work.places import Places
 from airside.coordinator.work.records import Lease
 from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
-from airside.coordinator.work.turns import LATER, Turns
+from airside.coordinator.work.turns import Turns
 from airside.events import run_states
 from airside.events.log import Log
 from airside.events.run_states import State
@@ -150,6 +150,8 @@ class Claims:
         """Claim up to `limit` runs of one queue."""
         claims: list[dict[str, Any]] = []
         until = time.monotonic() + _BUSY_SECONDS
+        if limit and not queue.paused:
+            await self.turns.call_for(queue, lambda kind: self._can_start(queue.workspace, agent, kind), limit)
         while len(claims) < limit and not queue.paused and time.monotonic() < until:
             message = await self.line.take(queue)
             if message is None:
@@ -176,8 +178,9 @@ class Claims:
             await self._change(now, State.CANCELLED, {"message": "the deployment was paused, changed or deleted"})
             await self._work.settle(ack, b"+ACK")
             return None
-        if not self._can_start(queue.workspace, agent, abilities.kind_of(held, payload.get("infrastructure"))):
-            await self._work.settle(ack, LATER)  # another agent may have what it is to be started in
+        kind = abilities.kind_of(held, payload.get("infrastructure"))
+        if not self._can_start(queue.workspace, agent, kind):
+            await self.turns.lack(queue, kind, message)
             return None
         began, claim = time.monotonic(), token_hex(16)
         if not await self.turns.may_go(now, held, queue, message, claim):

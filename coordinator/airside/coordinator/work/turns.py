@@ -48,6 +48,8 @@ class Turns:
         self._change = change
         #: Since when places are seen without a lease, by the monotonic clock.
         self._orphans: dict[tuple[str, str, str, str], float] = {}
+        #: Workspace, queue and kind of runs that stand aside since no agent that asked could start them.
+        self._lacking: set[tuple[str, str, str]] = set()
 
     async def may_go(self, now: Present, held: Held, queue: Queue, message: Msg, claim: str) -> bool:
         """Take a place for a claim; where there is none, do what the deployment says, and settle the message."""
@@ -72,6 +74,23 @@ class Turns:
         if len(await self._places.holders(held.workspace, held.name)) < allowed.limit:
             await self._call_back(held.workspace, token(held.name), 1)  # one left before this one stood aside
         return False
+
+    async def lack(self, queue: Queue, kind: str, message: Msg) -> None:
+        """Let a run stand aside whose kind of infrastructure the agent that asks does not have."""
+        await self._line.stand_aside(queue, _lacked(kind), message.data.decode(), since_of(message))
+        await self._work.settle(message.reply, b"+ACK")
+        self._lacking.add((queue.workspace, queue.name, kind))
+
+    async def call_for(self, queue: Queue, can_start: Callable[[str], bool], count: int) -> None:
+        """Let so many runs step back in line for an agent that has what they need.
+
+        Those that another coordinator let stand aside step back when all is tidied.
+        """
+        for key in [key for key in self._lacking if key[:2] == (queue.workspace, queue.name) and can_start(key[2])]:
+            name = token(_lacked(key[2]))
+            await self._call_back(queue.workspace, name, count)
+            if await self._line.first_aside(queue.workspace, name) is None:
+                self._lacking.discard(key)
 
     async def holds(self, held: Held, run: str, claim: str) -> bool:
         """Tell whether a claim has its place still."""
@@ -137,6 +156,11 @@ class Turns:
             payload = await presents.scheduled(self._log, now)
             await self._line.step_back(standing, str(payload.get("queue")), int(payload.get("priority", 5)))
             count -= 1
+
+
+def _lacked(kind: str) -> str:
+    """Name what a run lacks, as no deployment is named."""
+    return f"kind {kind}"
 
 
 def holder_of(run: str, claim: str) -> Holder:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from airside.sdk.cli import deployments_apply, deployments_build, deployments_schedules, options, output, tree
-from airside.sdk.cli.deployments_shared import Name, path_of, values, when
+from airside.sdk.cli.deployments_shared import Name, infrastructure, path_of, values, when
 from airside.sdk.cli.failures import FAILED, Failure
 from airside.sdk.cli.options import AsJson
 
@@ -58,6 +58,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     epilog=tree.examples(
         "airside deployments run nightly/prod",
         "airside deployments run nightly/prod -p day=2026-11-22 --wait 10m",
+        "airside deployments run nightly/prod --infra memory=8Gi --infra env.STAGE=test",
     )
 )
 def run(
@@ -66,13 +67,17 @@ def run(
     parameters: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, a JSON value or text. Repeat it.")
     ] = None,
+    infra: Annotated[
+        list[str] | None,
+        typer.Option("--infra", metavar="NAME=VALUE", help="A setting for this run alone, as memory=8Gi. Repeat it."),
+    ] = None,
     key: Annotated[str, typer.Option("--key", help="Asking again with the same key gives the same run.")] = "",
     wait: Annotated[
         str, typer.Option("--wait", help="So long for its end, as 10m; 1 is the exit code if it is bad.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Start a run now. Its parameters are checked before it is accepted."""
+    """Start a run now. Its parameters and settings are checked before it is accepted."""
     from airside.sdk.deploying.running import run_deployment
     from airside.sdk.limits import seconds_of
 
@@ -83,7 +88,8 @@ def run(
     with options.connect() as client:
         schema = client.get(path_of(name))["document"].get("parameters_schema") if parameters else None
     given = values("--parameter", parameters, schema)
-    made = run_deployment(name, given, wait=seconds, idempotency_key=key or None)
+    settings = infrastructure(infra)
+    made = run_deployment(name, given, infrastructure=settings, wait=seconds, idempotency_key=key or None)
     if as_json:
         output.as_json({"id": made.id, "state": made.state})
     else:

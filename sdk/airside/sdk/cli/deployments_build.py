@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import typer
 
 from airside.sdk.cli import output
-from airside.sdk.cli.deployments_shared import checked, values
+from airside.sdk.cli.deployments_shared import checked, infrastructure, values
 from airside.sdk.cli.failures import Failure
 
 _BUCKETS: Final = ("s3", "gs", "gcs", "abfs", "abfss", "az", "sftp", "ssh")
@@ -17,6 +17,7 @@ EXAMPLES: Final = (
     "airside deployments build flows/nightly.py:nightly -n prod --cron '0 6 * * *' --timezone Europe/Amsterdam",
     "airside deployments build load.py:load -n office --rrule 'FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=9' -p rows=100",
     "airside deployments build load.py:load -n prod --storage git+https://git.example/team/etl.git --ref main",
+    "airside deployments build load.py:load -n prod --infra docker --infra image=flows:1 --infra memory=2Gi",
     "airside deployments build load.py:load -n prod --storage s3://code/etl --credentials env:ETL_BUCKET",
 )
 
@@ -58,11 +59,9 @@ def build(
     credentials: Annotated[
         str, typer.Option("--credentials", metavar="env:NAME", help="For the storage: a variable of the agent.")
     ] = "",
-    infrastructure: Annotated[
-        str, typer.Option("--infra", help="process, docker or kubernetes.", metavar="KIND")
-    ] = "process",
-    settings: Annotated[
-        list[str] | None, typer.Option("--infra-setting", metavar="NAME=VALUE", help="As image=flows:1. Repeat it.")
+    infra: Annotated[
+        list[str] | None,
+        typer.Option("--infra", metavar="KIND|NAME=VALUE", help="As docker, or image=flows:1. Repeat it."),
     ] = None,
     file: Annotated[str, typer.Option("--output", "-o", help="The file to write; `-` is stdout.")] = "deployment.yaml",
 ) -> None:
@@ -98,7 +97,7 @@ def build(
             concurrency=limit,
             retries=retries,
             timeout=timeout,
-            infrastructure={"kind": infrastructure, **values("--infra-setting", settings)},
+            infrastructure=infrastructure(infra),
         )
     )
     text = writing.to_yaml(made)

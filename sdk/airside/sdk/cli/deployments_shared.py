@@ -36,6 +36,36 @@ def values(option: str, texts: list[str] | None, schema: Mapping[str, Any] | Non
     return found
 
 
+def infrastructure(texts: list[str] | None) -> dict[str, Any]:
+    """Read what --infra says: a kind, NAME=VALUE with dots into an object, or a JSON object. Raises Failure."""
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        if text.lstrip().startswith("{"):
+            found |= options.json_object("--infra", text)
+        elif "=" not in text:
+            found["kind"] = text
+        else:
+            ((name, value),) = options.pairs("--infra", [text], "KIND, NAME=VALUE or a JSON object")
+            _put(found, name, value)
+    return found
+
+
+def _put(found: dict[str, Any], name: str, text: str) -> None:
+    outer, _, inner = name.partition(".")
+    if outer in ("env", "labels") and inner:  # texts, whatever they look like, under names that may have dots
+        found.setdefault(outer, {})[inner] = text
+        return
+    *path, last = name.split(".")
+    for part in path:
+        found = found.setdefault(part, {})
+        if not isinstance(found, dict):
+            raise Failure(f"--infra: `{name}` is given twice, once as a value")
+    try:
+        found[last] = json.loads(text)
+    except ValueError:
+        found[last] = text
+
+
 def checked(make: Callable[[], _T], file: str = "") -> _T:
     """Make a document; what is wrong in it is told field by field. Raises Failure."""
     from airside.events.deployments import InvalidDeployment

@@ -28,16 +28,18 @@ def run_deployment(
     name: str,
     parameters: Mapping[str, Any] | None = None,
     *,
+    infrastructure: Mapping[str, Any] | None = None,
     wait: bool | float | timedelta = True,
     idempotency_key: str | None = None,
 ) -> DeploymentRun:
     """Start a run of the deployment `flow/name`; by default wait until it has ended.
 
     `wait` is False, or how long at most (seconds): then the state is what it is by that time. Inside a flow the new run
-    is related to that flow's run as `parent`; with an idempotency key the same call again gives the same run. Raises a
-    ClientError: NotFound, or Refused for parameters that do not fit the schema.
+    is related to that flow's run as `parent`; with an idempotency key the same call again gives the same run.
+    `infrastructure` are settings for this run in place of the deployment's. Raises a ClientError: NotFound, or Refused
+    for parameters and settings that do not fit.
     """
-    body: dict[str, Any] = {"parameters": dict(parameters or {})}
+    body: dict[str, Any] = {"parameters": dict(parameters or {}), "infrastructure": dict(infrastructure or {})}
     outer = context.flow_context.get()
     if outer is not None:
         body["parent"] = reporting.resource_id(outer.run.id)
