@@ -2,8 +2,10 @@
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
+from airside.agent.working.storage import credentials
 from airside.sdk.flows.log_outbox import LogOutbox
 
 _TAIL_LINES: Final = 50
@@ -11,12 +13,12 @@ _TAIL_CHARS: Final = 1_000
 
 
 class Output:
-    """The output of one run. The agent's own token never gets into it."""
+    """The output of one run. The agent's own secrets never get into it."""
 
-    def __init__(self, run: str, outbox: LogOutbox | None, secret: str | None) -> None:
+    def __init__(self, run: str, outbox: LogOutbox | None, secrets: Iterable[str]) -> None:
         self._run = run
         self._outbox = outbox
-        self._secret = secret
+        self._secrets = frozenset(secrets)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     @property
@@ -26,8 +28,7 @@ class Output:
 
     def take(self, stream: str, line: str) -> None:
         """Take one line of `stdout` or `stderr`."""
-        if self._secret:
-            line = line.replace(self._secret, "***")
+        line = credentials.hide(line, self._secrets)
         self._tail.append(line[:_TAIL_CHARS])
         if self._outbox is not None and line:
             said = {"name": stream, "msg": "%s", "args": (line,), "levelno": logging.INFO, "levelname": "INFO"}

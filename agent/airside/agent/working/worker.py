@@ -16,6 +16,7 @@ from airside.agent.working.exceptions import NotHeld, PlaneAway, PlaneRefuses, U
 from airside.agent.working.execution import NOTICE_SECONDS, Execution
 from airside.agent.working.output import Output
 from airside.agent.working.plane import CLAIM_WAIT_SECONDS, Plane
+from airside.agent.working.storage import credentials
 from airside.sdk.flows.log_outbox import LogOutbox
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
@@ -176,7 +177,8 @@ class Worker:
         except (KeyError, TypeError, ValueError) as error:
             self._say(f"a claim of the plane cannot be read: {error!r}; its lease ends by itself")
             return
-        output = Output(claim.run, self._outbox, self._plan.secret)
+        own = {self._plan.secret} if self._plan.secret else set()
+        output = Output(claim.run, self._outbox, own | credentials.secrets_of(claim.settings("storage")))
         execution = Execution(claim, self._plan.runs, self._plan.variables, output, self._kinds)
         if self._stopping.is_set():
             execution.give_back()
