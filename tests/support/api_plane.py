@@ -21,9 +21,10 @@ from airside.coordinator.metrics import Metrics
 from airside.coordinator.tokens import Principal, Role, Token, TokenBook
 from airside.coordinator.views import Views
 from airside.coordinator.views.exceptions import QueryRefused
-from airside.events import LogUnavailable, Record, WireEvent, WireResource, subjects
+from airside.events import LogUnavailable, Record, WireEvent, WireResource, subjects, wire
 from airside.events.limits import Limits
 from airside.events.log import Appended, Batch, Head, Poison
+from airside.events.stored import Stored
 from airside.events.wire import to_micros
 
 START = to_micros(datetime(2026, 11, 22, 9, 0, tzinfo=UTC))
@@ -84,6 +85,15 @@ class MemoryLog:
     async def read(self, first: int, last: int) -> AsyncIterator[Batch]:
         for start in range(first - 1, last, 100):
             yield _batch(self.entries[start : min(start + 100, last)])
+
+    async def read_stored(self, first: int, last: int) -> AsyncIterator[list[Stored]]:
+        for start in range(first - 1, last, 100):
+            yield [_stored(entry) for entry in self.entries[start : min(start + 100, last)]]
+
+
+def _stored(entry: Record | Poison) -> Stored:
+    data = entry.data if isinstance(entry, Poison) else wire.encode(entry.event)
+    return entry.position, entry.received, entry.subject.encode(), data
 
 
 def _batch(entries: Sequence[Record | Poison]) -> Batch:

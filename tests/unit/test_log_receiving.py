@@ -1,6 +1,7 @@
 """How entries of the log come in over the wire, however the network cuts them up."""
 
 import asyncio
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def test_entries_arrive_whole_and_in_order_wherever_the_stream_is_cut(
         client = Listening()
         inbox = client.inboxes[b"7"] = Inbox()
         places = sorted({0, *(cut for cut in cuts if cut < len(stream)), len(stream)})
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in itertools.pairwise(places):
             await client._ps.parse(stream[start:end])
         return inbox.entries, client.others
 

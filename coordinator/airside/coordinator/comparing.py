@@ -14,18 +14,22 @@ _DECIDED: Final = frozenset({vocabulary.AUTOMATION_TRIGGERED, vocabulary.AUTOMAT
 
 
 class Recorder:
-    """Lets records pass, and keeps the firings of one automation that are among them."""
+    """Keeps the firings of one automation that are among the records it is shown."""
 
     def __init__(self, name: str) -> None:
         self._resource = f"automation://{name}"
         self.firings: list[dict[str, Any]] = []
 
+    def look(self, record: Record) -> None:
+        """Look at a record."""
+        event = record.event
+        if event.resource.id == self._resource and event.type in _DECIDED:
+            self.firings.append({**event.payload_object(), "log_position": record.position})
+
     def watch(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Give the records on."""
+        """Look at records on their way."""
         for record in records:
-            event = record.event
-            if event.resource.id == self._resource and event.type in _DECIDED:
-                self.firings.append({**event.payload_object(), "log_position": record.position})
+            self.look(record)
             yield record
 
 

@@ -16,6 +16,8 @@ from hashlib import blake2b
 
 _PLAIN = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TYPE_TOKENS = 8
+#: Of a token that stands for a text.
+TOKEN_CHARS = 16
 #: How subjects begin to which only the plane itself can have written.
 OWN = ("ctl.", "fire.", "act.")
 

@@ -134,6 +134,25 @@ class Client:
                 self._check(response)
             yield response.iter_lines()
 
+    @contextmanager
+    def lines(
+        self, path: str, parameters: Parameters | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Open an answer of many lines: its media type, and the lines as they come, undecoded, without their ends.
+
+        Raises a ClientError, also while reading.
+        """
+        timeout = httpx.Timeout(STREAM_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
+        query = _parameters(parameters)
+        with (
+            self._errors(),
+            self._http.stream("GET", path, params=query, headers=dict(headers or {}), timeout=timeout) as response,
+        ):
+            if response.is_error:
+                response.read()
+                self._check(response)
+            yield response.headers.get("content-type", "").partition(";")[0], _lines(response.iter_bytes())
+
     def post_events(self, events: Iterable[Json]) -> Json:
         """Put events on the log, each once. Returns when they are on disk: {accepted, duplicates, first, last}."""
         result: Json = self.request("POST", "/api/events", body=list(events))
@@ -223,6 +242,20 @@ class Client:
 def path(*parts: str) -> str:
     """Join the parts of a path under /api, each escaped: ids hold slashes."""
     return "/".join(("/api", *(quote(part, safe="") for part in parts)))
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut at line feeds, and nowhere else: texts in JSON may hold other characters that end lines elsewhere."""
+    rest = b""
+    for chunk in chunks:
+        if b"\n" not in chunk:
+            rest += chunk
+            continue
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _parameters(parameters: Parameters | None) -> httpx.QueryParams:

@@ -2,7 +2,7 @@
 
 from airside.triggers.actions import Action
 from airside.triggers.document import Document, parse_file
-from airside.triggers.engine import Engine, Installed
+from airside.triggers.engine import Engine
 from airside.triggers.exceptions import (
     InvalidDocument,
     PositionGap,
@@ -11,7 +11,7 @@ from airside.triggers.exceptions import (
     TriggersError,
 )
 from airside.triggers.firing import Firing
-from airside.triggers.model import Automation
+from airside.triggers.model import Automation, Installed
 from airside.triggers.schema import json_schema
 from airside.triggers.snapshot import ENGINE_VERSION
 

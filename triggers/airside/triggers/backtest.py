@@ -4,11 +4,14 @@ The rules begin at the first entry, with empty windows, and stay as they are: wh
 change them. After the last entry the clock can run on, as if nothing more had happened.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from airside.events import vocabulary
+import msgspec
+
+from airside.events import stored, subjects, vocabulary
 from airside.events.exceptions import AirsideError
+from airside.events.stored import Stored
 from airside.events.wire import Micros, Record
 from airside.triggers.engine import Engine
 from airside.triggers.firing import Firing
@@ -17,6 +20,7 @@ from airside.triggers.model import Automation
 _FIRST_REVISION: Final = 1
 _TICKED: Final = vocabulary.CLOCK_TICKED
 _NEVER: Final[Micros] = 2**63
+_MAX_TYPES: Final = 10_000  # whose chances are remembered; senders choose types freely
 
 
 class OtherWorkspace(AirsideError):
@@ -44,8 +48,12 @@ class Backtest:
         self._automations = automations
         self._revisions = revisions or {}
         self._until = until
-        self._engine = Engine(control=False, gaps_allowed=True)
+        #: What folds; not for anybody else to step.
+        self.engine = Engine(control=False, gaps_allowed=True)
         self.workspace = workspace
+        self._posts = b"\n"  # how the subjects of posted entries begin; none does before the rules began
+        self._type_at = 0  # where their types do
+        self._likely: dict[bytes, bool] = {}
         #: Entries folded, ticks among them.
         self.entries = 0
         self.ticks = 0
@@ -56,16 +64,16 @@ class Backtest:
     @property
     def now(self) -> Micros:
         """Where the clock stands."""
-        return self._engine.now
+        return self.engine.now
 
     @property
     def position(self) -> int:
         """The last position that was folded, 0 before the first."""
-        return self._engine.position
+        return self.engine.position
 
     def run(self, records: Iterable[Record]) -> Iterator[Firing]:
         """Give the firings that the entries and then the clock decide, in order. Raises PositionGap, OtherWorkspace."""
-        step, workspace = self._engine.step, None
+        step, workspace = self.engine.step, None
         until = _NEVER if self._until is None else self._until
         for record in records:  # as `step` does, with less ado for nearly all of them
             event = record.event
@@ -80,6 +88,56 @@ class Backtest:
             if decided:
                 yield from decided
         yield from self.finish()
+
+    def fold(self, entries: Iterable[Stored], *, watch: Callable[[Record], None] | None = None) -> Iterator[Firing]:
+        """Give the firings that entries decide as they stand on the log, without letting the clock run on after them.
+
+        What can do no more than move the clock is not decoded: that leaves out nothing that `step` would decide.
+        Entries that are no event, and those of other workspaces, are stepped over. `watch` is shown each event that the
+        plane wrote, and others that were decoded. Raises PositionGap.
+        """
+        until = _NEVER if self._until is None else self._until
+        engine = self.engine
+        for entry in entries:
+            position, received, subject, data = entry
+            if received <= until and subject.startswith(self._posts) and self._is_idle(subject, data):
+                self.entries += 1
+                decided = engine.pass_over(position, received)
+            else:
+                decided = self._decoded(entry, watch)
+            if decided:
+                yield from decided
+            elif self.cut_short:
+                break
+
+    def _is_idle(self, subject: bytes, data: bytes) -> bool:
+        """Tell whether a posted entry can do no more than move the clock."""
+        words = subject[self._type_at :]
+        likely = self._likely.get(words)
+        if likely is None:
+            likely = self.engine.concerns(self.workspace or "", words.decode("utf-8", "replace"), "")
+            if len(self._likely) < _MAX_TYPES:
+                self._likely[words] = likely
+        if likely:  # the subject may say another type than the body: then looking again costs time, and nothing else
+            return False
+        try:
+            seen = stored.glance(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return True
+        return not self.engine.concerns(seen.workspace, seen.type, seen.resource.id)
+
+    def _decoded(self, entry: Stored, watch: Callable[[Record], None] | None) -> list[Firing]:
+        try:
+            record = stored.record(entry)
+        except stored.NotAnEvent:
+            self.entries += entry[2].startswith(self._posts)
+            return self.pass_over(entry[0], entry[1])
+        event = record.event
+        if event.workspace != (self.workspace or event.workspace) and event.type != _TICKED:
+            return self.pass_over(record.position, record.received)
+        if watch is not None:
+            watch(record)
+        return self.step(record)
 
     def step(self, record: Record) -> list[Firing]:
         """Fold one entry, unless the clock is at its end: then `cut_short` is set."""
@@ -97,25 +155,27 @@ class Backtest:
             )
         self.entries += 1
         self.ticks += is_tick
-        return self._engine.step(record)
+        return self.engine.step(record)
 
     def pass_over(self, position: int, received: Micros) -> list[Firing]:
         """Step over an entry that does not concern the rules: it moves the clock. Raises PositionGap."""
         if self.began is None or (self._until is not None and received > self._until):
             return []
-        return self._engine.pass_over(position, received)
+        return self.engine.pass_over(position, received)
 
     def finish(self, to: Micros | None = None) -> list[Firing]:
         """Let the clock run on to its end, or to a moment before it. Without any entry there is nothing to decide."""
         if self._until is None or self.began is None:
             return []
-        return self._engine.advance(self._until if to is None else min(to, self._until))
+        return self.engine.advance(self._until if to is None else min(to, self._until))
 
     def _begin(self, record: Record) -> None:
         self.began, self.workspace = record.received, self.workspace or record.event.workspace
+        self._posts = f"ev.{self.workspace}.".encode()
+        self._type_at = len(self._posts) + subjects.TOKEN_CHARS + 1
         for automation in self._automations:
             revision = self._revisions.get(automation.name, _FIRST_REVISION)
-            self._engine.apply(automation, revision, at=record.received, position=0, workspace=self.workspace)
+            self.engine.apply(automation, revision, at=record.received, position=0, workspace=self.workspace)
 
 
 def listed(firings: Iterable[Firing]) -> list[dict[str, Any]]:

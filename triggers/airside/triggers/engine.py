@@ -14,7 +14,6 @@ Control records and ticks count only where the plane itself writes (`ctl.>`), so
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -29,21 +28,12 @@ from airside.triggers.exceptions import PositionGap, StateRefused
 from airside.triggers.firing import Firing
 from airside.triggers.index import RuleIndex
 from airside.triggers.keys import Key
-from airside.triggers.model import Automation
+from airside.triggers.model import Automation, Installed
 from airside.triggers.rule import MAX_KEYS, Core, Rule, same_trigger
 from airside.triggers.timers import Timers
 
 #: Deadlines, or keys of one, that a slice of an entry passes.
 SLICE: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """An automation that the engine knows, and whether it runs."""
-
-    automation: Automation
-    revision: int
-    enabled: bool
 
 
 class Engine:
@@ -123,10 +113,10 @@ class Engine:
         self._take_in(record, clock)
         return self._delivered() if core.firings else []
 
-    def is_quick(self, record: Record) -> bool:
-        """Tell whether no deadline lies before the record, so that there is nothing to slice."""
+    def may_pass(self, received: Micros) -> bool:
+        """Tell whether deadlines may lie before an entry of that moment: then it may take long. See `slices`."""
         core = self._core
-        return not core.event_clocks and not core.timers.due(max(core.now, record.received))
+        return bool(core.event_clocks) or core.timers.due(max(core.now, received))
 
     def slices(self, record: Record) -> Iterator[list[Firing]]:
         """Apply one record as `step` does, a slice at a time: the same firings, in the same order.
@@ -141,7 +131,18 @@ class Engine:
 
     def pass_over(self, position: int, received: Micros) -> list[Firing]:
         """Step over a log entry that is no event: it moves the clock, and deadlines may pass. Raises PositionGap."""
-        return [firing for part in self.pass_over_slices(position, received) for firing in part]
+        clock = self._move(position, received)
+        if self.may_pass(clock):
+            for _ in self._passing(clock):
+                pass
+        return self._delivered()
+
+    def concerns(self, workspace: str, event_type: str, resource: str) -> bool:
+        """Tell whether an event that anybody may post could do more than move the clock."""
+        if self._core.event_clocks or event_type in vocabulary.TERMINAL_RUN_TYPES:
+            return True
+        index = self._indexes.get(workspace)
+        return index is not None and bool(index.candidates(event_type, resource))
 
     def pass_over_slices(self, position: int, received: Micros) -> Iterator[list[Firing]]:
         """Step over an entry that is no event, a slice at a time; see `slices`."""
@@ -237,8 +238,9 @@ class Engine:
         """Go on to the next entry and give its clock; the deadlines before it are still to pass."""
         core = self._core
         if position > 0:
-            if position != core.position + 1:
-                self._check_position(position)
+            last = core.position
+            if position != last + 1 and last and not (self._gaps_allowed and position > last):
+                raise PositionGap(last + 1, position)
             core.position = position
         if received > core.now:  # noqa: PLR1730 - half the time of max()
             core.now = received
@@ -246,11 +248,6 @@ class Engine:
         if core.firings:
             core.firings = []
         return core.now
-
-    def _check_position(self, position: int) -> None:
-        last = self._core.position
-        if last and not (self._gaps_allowed and position > last):
-            raise PositionGap(last + 1, position)
 
     def _passing(self, clock: Micros, record: Record | None = None) -> Iterator[None]:
         """Let the deadlines before the clock pass, and stop after each, or after each key of one that is of many."""
@@ -272,6 +269,8 @@ class Engine:
 
     def _delivered(self) -> list[Firing]:
         """Give what was decided since the last slice. What an entry decided counts in chains from the next one on."""
+        if not self._core.firings and not self._handed_out:
+            return []
         firings, self._core.firings = self._core.firings, []
         while self._handed_out:
             self._chains.note(*self._handed_out.popleft())

@@ -1,5 +1,6 @@
 """An automation: a named rule with one trigger and its actions."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -77,3 +78,12 @@ class Automation(Strict):
     def from_document(cls, document: Any) -> "Automation":
         """Read what `to_document` gave. Raises pydantic.ValidationError."""
         return cls.model_validate(document)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An automation that the engine knows, and whether it runs."""
+
+    automation: Automation
+    revision: int
+    enabled: bool

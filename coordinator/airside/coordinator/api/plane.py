@@ -17,6 +17,7 @@ from airside.coordinator.work.desk import WorkDesk
 from airside.events.exceptions import AirsideError
 from airside.events.limits import Limits
 from airside.events.log import Batch, Head
+from airside.events.stored import Stored
 from airside.events.wire import Micros, WireEvent
 from airside.triggers.model import Automation
 
@@ -54,6 +55,10 @@ class LogReader(Protocol):
 
     def read(self, first: int, last: int) -> AsyncIterator[Batch]:
         """Give the entries from `first` to `last`, both included."""
+        ...
+
+    def read_stored(self, first: int, last: int) -> AsyncIterator[list[Stored]]:
+        """Give the same entries as they stand on the log."""
         ...
 
     async def head(self) -> Head:

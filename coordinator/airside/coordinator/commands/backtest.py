@@ -117,19 +117,22 @@ def _run(
     run: "Backtest", recorder: "Recorder | None", events: str | None, since: str | None, first: int | None
 ) -> "list[Any]":
     from airside.coordinator.commands import sources
-    from airside.events import exported
+    from airside.events import exported, stored
 
     gc.set_threshold(_GC_THRESHOLD, 100, 100)
 
-    def fold(lines: Iterable[bytes | str]) -> list[Any]:
+    def fold(lines: Iterable[bytes]) -> list[Any]:
         records = exported.read(lines)
         if events is not None and first is not None:
             records = (record for record in records if record.received >= first)
         return list(run.run(recorder.watch(records) if recorder else records))
 
     if events is None:
-        with sources.server({"since": since}) as streamed:
-            return fold(streamed)
+        with sources.server({"since": since}) as (as_it_stands, lines):
+            if not as_it_stands:
+                return fold(lines)
+            watch = recorder.look if recorder else None
+            return [*run.fold(stored.read(lines), watch=watch), *run.finish()]
     try:
         with sources.export(events) as lines:
             return fold(lines)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+from airside.events import stored
 from airside.sdk.cli import options, progress
 
 #: Lines between two looks at how far the file is read.
@@ -29,15 +30,18 @@ def export(name: str) -> Iterator[Iterable[bytes]]:
 
 
 @contextmanager
-def server(parameters: dict[str, Any]) -> Iterator[Iterable[str]]:
-    """Stream the log from the server that the settings name."""
+def server(parameters: dict[str, Any]) -> Iterator[tuple[bool, Iterable[bytes]]]:
+    """Stream the log from the server that the settings name: as it stands, or exported by a server that is older.
+
+    Gives whether it comes as it stands, and the lines.
+    """
     with options.connect() as client:
         last = int(client.get("/api/status")["log"]["last"])
         with (
             progress.bar("folding", None if parameters.get("since") else last) as show,
-            client.stream("/api/events/export", parameters) as lines,
+            client.lines("/api/events/export", parameters, {"Accept": stored.MEDIA_TYPE}) as (media_type, lines),
         ):
-            yield _numbered(lines, show)
+            yield media_type == stored.MEDIA_TYPE, _numbered(lines, show)
 
 
 def _watched(lines: Iterable[bytes], raw: IO[bytes], show: Callable[..., None]) -> Iterator[bytes]:
@@ -47,7 +51,7 @@ def _watched(lines: Iterable[bytes], raw: IO[bytes], show: Callable[..., None]) 
         yield line
 
 
-def _numbered(lines: Iterable[str], show: Callable[..., None]) -> Iterator[str]:
+def _numbered(lines: Iterable[bytes], show: Callable[..., None]) -> Iterator[bytes]:
     for number, line in enumerate(lines, 1):
         if not number % _STRIDE:
             show(number)

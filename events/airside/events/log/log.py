@@ -12,6 +12,8 @@ from airside.events.log import reader, streams, writer
 from airside.events.log.batch import Appended, Batch, Head, Poison
 from airside.events.log.entries import interpret
 from airside.events.log.once import OnceWriter
+from airside.events.log.reader import batch_of
+from airside.events.stored import Stored
 from airside.events.wire import Record, to_micros
 
 _NO_MESSAGE = 10_037
@@ -94,24 +96,23 @@ class Log:
 
     async def read(self, first: int, last: int) -> AsyncIterator[Batch]:
         """Give the entries from `first` to `last`, both included, in batches."""
+        async for entries in self.read_stored(first, last):
+            yield batch_of(entries)
+
+    async def read_stored(self, first: int, last: int) -> AsyncIterator[list[Stored]]:
+        """Give the same entries as they stand on the log, undecoded, in lists of some thousands."""
         if last < first:
             return
-        batches = self.follow(first - 1).batches()
+        lists = self.follow(first - 1).stored()
         try:
-            async for batch in batches:
-                if batch.last_position < last:
-                    yield batch
+            async for entries in lists:
+                if entries[-1][0] < last:
+                    yield entries
                     continue
-                yield Batch(
-                    [record for record in batch.records if record.position <= last],
-                    [entry for entry in batch.poison if entry.position <= last],
-                    last,
-                    batch.last_received,
-                    batch.first_position,
-                )
+                yield [entry for entry in entries if entry[0] <= last]
                 return
         finally:
-            await batches.aclose()  # type: ignore[attr-defined]
+            await lists.aclose()  # type: ignore[attr-defined]
 
     async def verify(self, position: int, event_id: str, created: str) -> None:
         """Check that the log still holds what was read before. Raises LogDamaged.
@@ -131,4 +132,5 @@ class Log:
 
 def _entry(message: dict[str, Any]) -> Record | Poison:
     received = to_micros(datetime.fromisoformat(message["time"]))
-    return interpret(int(message["seq"]), received, message["subject"], b64decode(message.get("data", "")))
+    data = b64decode(message.get("data", ""))
+    return interpret((int(message["seq"]), received, message["subject"].encode(), data))

@@ -8,7 +8,7 @@ new leader) ends the consumer, and the next one starts behind the last entry han
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from airside.events.log.batch import Batch, Head, Poison
 from airside.events.log.entries import interpret
 from airside.events.log.receiving import Arrived, Inbox, ReaderClient
 from airside.events.model import uuid7
+from airside.events.stored import Stored
 from airside.events.wire import Record
 
 _PULL_MESSAGES: Final = 1_000
@@ -91,12 +92,21 @@ class Reader:
 
         Raises LogDamaged; closing the generator removes the consumer.
         """
+        lists = self.stored()
+        try:
+            async for entries in lists:
+                yield batch_of(entries)
+        finally:
+            await lists.aclose()  # type: ignore[attr-defined]
+
+    async def stored(self) -> AsyncIterator[list[Stored]]:
+        """Give the entries as they stand on the log, as `batches` gives them decoded."""
         while True:
             subscription: Subscription | None = None
             try:
                 subscription = await self._open()
-                async for batch in self._consume():
-                    yield batch
+                async for entries in self._consume():
+                    yield entries
             except (_Ended, LogUnavailable, NatsError, TimeoutError) as error:
                 _log.debug("log reader starts again behind %d: %r", self.position, error)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -158,7 +168,7 @@ class Reader:
             self._inbox.entries.append((message.subject.encode(), message.reply.encode(), message.data))
         self._inbox.arrived.set()
 
-    async def _consume(self) -> AsyncIterator[Batch]:
+    async def _consume(self) -> AsyncIterator[list[Stored]]:
         inbox = self._inbox
         await self._request()
         while True:
@@ -169,18 +179,18 @@ class Reader:
                 raise _Ended("neither entries nor heartbeats") from None
             if self._linger and len(inbox.entries) < self._max_batch:
                 await asyncio.sleep(self._linger)
-            entries, inbox.entries = inbox.entries, []
+            arrived, inbox.entries = inbox.entries, []
             statuses, self._statuses = self._statuses, []
             inbox.arrived.clear()
             for status in statuses:
                 self._status(status)
-            if not entries:
+            if not arrived:
                 await self._request()
-            for start in range(0, len(entries), self._max_batch):
-                batch = self._batch(entries[start : start + self._max_batch])
+            for start in range(0, len(arrived), self._max_batch):
+                entries = self._placed(arrived[start : start + self._max_batch])
                 await self._request()
-                if batch is not None:
-                    yield batch
+                if entries:
+                    yield entries
             if self._problem:
                 raise _Ended(self._problem)
 
@@ -200,33 +210,26 @@ class Reader:
             await self._nc.publish(subject, orjson.dumps(body), reply=self._reply_to)
             self._outstanding += body["batch"]
 
-    def _batch(self, arrived: list[Arrived]) -> Batch | None:
-        """Turn what arrived into a batch, asserting that each entry is the one behind the last."""
-        records: list[Record] = []
-        poison: list[Poison] = []
-        first, received, pending = self.position + 1, 0, b""
+    def _placed(self, arrived: list[Arrived]) -> list[Stored]:
+        """Say where what arrived stands on the log, asserting that each entry is the one behind the last."""
+        entries: list[Stored] = []
+        last, pending = self.position, b""
         for subject, reply, data in arrived:
             tokens = reply.split(b".")
             offset = 0 if len(tokens) == _TOKENS_V1 else 2
             position = int(tokens[5 + offset])
-            if position != self.position + 1:
+            if position != last + 1:
                 if self._is_new_consumer:  # the broker itself goes on there: what lies between is gone
-                    raise LogDamaged(_hole(self.position, position))
-                self._problem = f"entries between {self.position} and {position} got lost on the way"
+                    raise LogDamaged(_hole(last, position))
+                self._problem = f"entries between {last} and {position} got lost on the way"
                 break
             self._is_new_consumer = False
-            received = int(tokens[7 + offset]) // 1_000
-            self.position, pending = position, tokens[8 + offset]
-            entry = interpret(position, received, subject.decode(), data)
-            if isinstance(entry, Record):
-                records.append(entry)
-            else:
-                poison.append(entry)
-        if self.position < first:
-            return None
-        self._outstanding -= self.position + 1 - first
-        self.pending = int(pending)
-        return Batch(records, poison, self.position, received, first)
+            last, pending = position, tokens[8 + offset]
+            entries.append((position, int(tokens[7 + offset]) // 1_000, subject, data))
+        if entries:
+            self._outstanding -= len(entries)
+            self.position, self.pending = last, int(pending)
+        return entries
 
     def _status(self, message: Msg) -> None:
         """Read a status message: a heartbeat, the end of a request, or the end of the consumer."""
@@ -240,6 +243,20 @@ class Reader:
             self._next_is_large |= words == _NO_ROOM and left == _PULL_MESSAGES
             return
         self._problem = f"status {status} {words}"
+
+
+def batch_of(entries: Sequence[Stored]) -> Batch:
+    """Decode consecutive entries."""
+    records: list[Record] = []
+    poison: list[Poison] = []
+    for stored in entries:
+        entry = interpret(stored)
+        if type(entry) is Record:
+            records.append(entry)
+        elif isinstance(entry, Poison):
+            poison.append(entry)
+    first, (last, received, _, _) = entries[0][0], entries[-1]
+    return Batch(records, poison, last, received, first)
 
 
 def check_continuity(at: Head, position: int, created: str) -> None:

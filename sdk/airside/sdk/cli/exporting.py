@@ -3,11 +3,14 @@
 import gzip
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from airside.sdk.cli import options, output, progress
 from airside.sdk.cli.failures import Failure
 from airside.sdk.client import Client
+
+#: Lines between two looks at how far it is.
+_STRIDE = 5_000
 
 
 def run(parameters: dict[str, Any], file: Path | None) -> None:
@@ -15,7 +18,7 @@ def run(parameters: dict[str, Any], file: Path | None) -> None:
     with options.connect() as client:
         total = _expected(client, parameters)
         if file is None:
-            number = _copy(client, parameters, sys.stdout, total)
+            number = _copy(client, parameters, sys.stdout.buffer, total)
         else:
             number = _to_file(client, parameters, file, total)
     output.note(f"exported {output.count(number, 'event')}{f' to {file}' if file else ''}")
@@ -36,17 +39,19 @@ def _to_file(client: Client, parameters: dict[str, Any], file: Path, total: int 
     return number
 
 
-def _open(part: Path, *, packed: bool) -> TextIO:
-    return gzip.open(part, "wt", encoding="utf-8") if packed else part.open("w", encoding="utf-8")
+def _open(part: Path, *, packed: bool) -> IO[bytes]:
+    return gzip.open(part, "wb") if packed else part.open("wb")  # type: ignore[return-value]
 
 
-def _copy(client: Client, parameters: dict[str, Any], target: TextIO, total: int | None) -> int:
+def _copy(client: Client, parameters: dict[str, Any], target: IO[bytes], total: int | None) -> int:
     number = 0
-    with progress.bar("exporting", total) as show, client.stream("/api/events/export", parameters) as lines:
+    with progress.bar("exporting", total) as show, client.lines("/api/events/export", parameters) as (_, lines):
         for line in lines:
-            target.write(line + "\n")
+            target.write(line + b"\n")
             number += 1
-            show(number)
+            if not number % _STRIDE:
+                show(number)
+        show(number)
     target.flush()
     return number
 
