@@ -107,12 +107,13 @@ def supervise(plans: Sequence[Plan], home: Path, emitter: Emitter, hooks: Hooks)
     return found
 
 
-async def run(watchers: Sequence[Supervised], *, once: bool) -> None:
+async def run(watchers: Sequence[Supervised], *, once: bool, patient: bool = False) -> None:
     """Run all until cancelled, or, `once`, until each has taken what there is.
 
-    Raises WatchError with `once`; WatchRefused also for a single watcher, which has nothing to go on for.
+    Raises WatchError with `once`; WatchRefused also for a single watcher, which has nothing to go on for, unless
+    `patient`.
     """
-    patient = len(watchers) > 1
+    patient = patient or len(watchers) > 1
     tasks = [asyncio.ensure_future(one.once() if once else one.forever(patient=patient)) for one in watchers]
     try:
         results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,6 +6,7 @@ import platform
 import shutil
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +16,7 @@ from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.failures import FAILED, Failure
 
 if TYPE_CHECKING:
+    from airside.agent.working.watchers import Watchers
     from airside.agent.working.worker import Plan, Worker
     from airside.sdk.settings import ClientSettings
 
@@ -35,10 +37,14 @@ def start(
         list[str] | None,
         typer.Option("--infra", help="Start runs in this alone: process, docker or kubernetes. Repeat it for several."),
     ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option("--watch", metavar="FILE", help="Run the [[watch]] tables of this file too, as airside.toml."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Carry out one run, and end.")] = False,
     drain: Annotated[bool, typer.Option("--drain", help="Carry out what waits, and end.")] = False,
 ) -> None:
-    """Carry out the runs of queues on this machine, until Ctrl-C.
+    """Carry out the runs of queues on this machine, until Ctrl-C, and watch what is outside beside it.
 
     Needs AIRSIDE_URL, and AIRSIDE_TOKEN with the role `agent`. Opens no port. The first Ctrl-C waits for what runs, a
     second one ends it.
@@ -55,7 +61,10 @@ def start(
         "limit": limit,
     }
     plan = plan_of(loaded, tuple(dict.fromkeys(queues)), about, kinds=chosen, once=once, drain=drain)
-    worker = asyncio.run(work(plan, loaded, output.note, handle_signals=True))
+    watchers = _watchers(watch, loaded) if watch is not None else None
+    if watchers is not None:
+        plan = replace(plan, watching=watchers.shown)
+    worker = asyncio.run(work(plan, loaded, output.note, watchers, handle_signals=True))
     counts = worker.counts
     output.note(
         f"{output.count(sum(counts.values()), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items())
@@ -68,6 +77,7 @@ start.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside agent start -q default",
     "airside agent start -q warehouse -q default --limit 8 --label team=finance",
     "airside agent start -q default --drain",
+    "airside agent start -q default --watch watchers.toml",
 )
 
 
@@ -127,10 +137,27 @@ async def _kinds(asked: tuple[str, ...]) -> list[str]:
     return [kind for kind, trouble in (await working(asked or tuple(KINDS))).items() if not trouble]
 
 
+def _watchers(file: Path, loaded: "ClientSettings") -> "Watchers":
+    """Open the watchers of a file."""
+    from airside.agent.watching.watcher import WatchRefused
+    from airside.agent.working.watchers import Watchers
+    from airside.sdk.emitting.settings import BadSettings
+
+    try:
+        return Watchers.open(file, loaded, lambda text: output.note(output.plain(text)))
+    except (WatchRefused, BadSettings) as error:
+        raise Failure(str(error), hint="docs/watching.md shows such a file") from error
+
+
 async def work(
-    plan: "Plan", loaded: "ClientSettings", say: Callable[[str], object], *, handle_signals: bool = False
+    plan: "Plan",
+    loaded: "ClientSettings",
+    say: Callable[[str], object],
+    watchers: "Watchers | None" = None,
+    *,
+    handle_signals: bool = False,
 ) -> "Worker":
-    """Run one agent to its end, in order; gives it with its counts."""
+    """Run one agent to its end, in order, with watchers beside it; gives it with its counts."""
     from airside.agent.working.plane import Plane
     from airside.agent.working.worker import Worker
     from airside.sdk.flows.log_outbox import LogOutbox
@@ -140,9 +167,14 @@ async def work(
     if handle_signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    watching = asyncio.ensure_future(watchers.run()) if watchers is not None else None
     try:
         await worker.run()
     finally:
+        if watching is not None and watchers is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await watchers.close()
         await asyncio.to_thread(outbox.flush)
         await plane.close()
         shutil.rmtree(plan.runs, ignore_errors=True)

@@ -46,6 +46,8 @@ class Plan:
     secret: str | None = field(default=None, repr=False)
     #: Gives the kinds of infrastructure that work on this machine now.
     kinds: Callable[[], Awaitable[list[str]]] = field(default=_process_alone, repr=False)
+    #: Tells of the watchers that run beside.
+    watching: Callable[[], list[dict[str, Any]]] = field(default=list, repr=False)
     #: Delivers events that processes which have ended left on disk; gives why it could not, or ''.
     deliver: Callable[[], str] = field(default=lambda: "", repr=False)
 
@@ -132,7 +134,9 @@ class Worker:
 
     @property
     def _capabilities(self) -> dict[str, Any]:
-        return {**self._plan.about.get("capabilities", {}), "infrastructure": self._kinds}
+        watching = self._plan.watching()
+        more = {"watchers": watching} if watching else {}
+        return {**self._plan.about.get("capabilities", {}), "infrastructure": self._kinds, **more}
 
     async def _look(self) -> None:
         """See again which kinds work here, and tell the plane at once when they are others."""

@@ -21,7 +21,9 @@ _AGENT: Final = {
     "id": "0198f7ab-93b4-7d6c-8a58-3c1f1f1f1f1f",
     "name": "etl-1",
     "version": "0.1.0",
+    "capabilities": {"storage": ["path", "git"], "infrastructure": ["process"]},
     "queues": ["default"],
+    "watchers": [{"name": "orders", "watches": "file:///data/in/*.csv", "trouble": "", "events": 12}],
     "alive": True,
 }
 Word = Annotated[str, Field(min_length=1, max_length=200)]
@@ -121,4 +123,5 @@ def _shown(agent: Agent) -> dict[str, Any]:
     shown = msgspec.to_builtins(agent)
     for inner in ("workspace", "beats", "lost"):
         del shown[inner]
-    return {**shown, "alive": not agent.lost}
+    watchers = shown["capabilities"].pop("watchers", [])
+    return {**shown, "watchers": watchers, "alive": not agent.lost}
