@@ -7,7 +7,8 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, Protocol
 
 from airside.sdk.emitting import message, shipper
 from airside.sdk.emitting import settings as emit_settings
@@ -23,6 +24,18 @@ _OPEN: "set[Emitter]" = set()
 _WAIT_SECONDS: Final = 10.0
 
 
+class Pending(Protocol):
+    """Tells something in the background, that the end of the process and `flush` wait for."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is told, at most so long; tell whether it is."""
+        ...
+
+    def finish(self) -> None:
+        """Tell it now or hand it over: the process ends."""
+        ...
+
+
 class Emitter:
     """Sends events to one server. From any thread, sync or async; nothing raises unless the settings are `strict`.
 
@@ -35,6 +48,8 @@ class Emitter:
         self.notices = Notices()
         spool = Spool.of(settings)
         self.shipper = shipper.Shipper(spool, lambda: choose(settings), self.notices, settings.address)
+        #: Who has more to tell before the last events go.
+        self.pending: list[Pending] = []
         self._at_exit = False
         _ALL.add(self)
         _OPEN.add(self)
@@ -100,10 +115,14 @@ class Emitter:
 
         What is not acknowledged then is still sent later, or by another process.
         """
-        return self.shipper.drain(timeout)
+        deadline = monotonic() + timeout
+        told = all(one.wait(max(deadline - monotonic(), 0.0)) for one in self.pending)
+        return self.shipper.drain(max(deadline - monotonic(), 0.0)) and told
 
     def close(self, timeout: float | None = None) -> None:
         """Ship what there is within the time (default: the settings'), spool the rest."""
+        for one in self.pending:
+            one.finish()
         self.shipper.end(self.settings.exit_seconds if timeout is None else timeout)
         _OPEN.discard(self)
         if lost := self.notices.counts["lost"]:
@@ -141,6 +160,8 @@ class Emitter:
 _process: Emitter | None = None
 _nothing_at: str | None = None  # the AIRSIDE_URL with which there was nothing to send to
 _making = threading.RLock()
+#: Whether this process is a forked child: many of those leave by `os._exit`, which lets nobody tell anything more.
+is_forked = False
 
 
 def of_process() -> Emitter | None:
@@ -205,8 +226,8 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    global _making  # noqa: PLW0603
-    _making = threading.RLock()
+    global _making, is_forked
+    _making, is_forked = threading.RLock(), True
     shipper.renew_fork_guard()
     for emitter in _held:
         emitter._after_fork()

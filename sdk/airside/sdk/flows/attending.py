@@ -69,6 +69,13 @@ class Attendant:
         if self._next_beat is None and self._every is not None and change.state is Kind.RUNNING:
             self._next_beat = time.monotonic() + self._every
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody else has changed the run last, or wants it to end."""
+        return self.stop.asked or (
+            self.present is not None and bool(self.present.seq) and not self.is_own(self.present)
+        )
+
     def is_own(self, present: Present) -> bool:
         """Tell whether it was this process that made the change."""
         return present.event_id in self._own
@@ -163,11 +170,8 @@ class Attendant:
     def _cancel(self, present: Present) -> None:
         by = present.payload.get("by")
         self.stop.ask(f"the run was cancelled by {by}" if by else "the run was cancelled")
-        if self._kill_at is None and self._grace is not None and not self._is_inside_another():
+        if self._kill_at is None and self._grace is not None and not self._run.is_inside:
             self._kill_at = time.monotonic() + self._grace
-
-    def _is_inside_another(self) -> bool:
-        return any(one.get("role") == "parent" for one in self._run.related)
 
     def _kill_if_stuck(self) -> None:
         """End the process when its code did not stop in time: it hangs where no exception reaches it."""

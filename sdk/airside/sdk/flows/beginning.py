@@ -63,6 +63,7 @@ def new_run(
 ) -> tuple[Run, frozenset[str]]:
     """Make the run of a call, and give it with its tags."""
     given = os.environ.pop(RUN_ID, None) if parent is None else None
+    seq = os.environ.pop(RUN_SEQ, "") if given else ""
     run_id = given or (resumed.left.run if resumed is not None else message.uuid7())
     tags = flow.options.tags | context.current_tags() | (parent.tags if parent is not None else frozenset())
     labels, related = naming.tagged(tags)
@@ -90,7 +91,9 @@ def new_run(
             "pid": os.getpid(),
             "python": platform.python_version(),
         },
-        seq=int(os.environ.pop(RUN_SEQ, "0")) if given else 0,
+        seq=int(seq or 0),
+        is_own=not given and resumed is None,
+        claimed=bool(seq),
     )
     if resumed is not None:
         run.state = Kind.SUSPENDED if run.seq <= resumed.left.seq else None  # else somebody has changed it since

@@ -1,10 +1,11 @@
 """Reporting to a plane by HTTP: changes of flow runs are proposed, those of task runs go with the emitter.
 
-A flow never waits for the plane longer than seconds. When it is away, what the process does stands: the change goes the
-way of all other events, through the emitter and its spool, so the history arrives later, in order and once. As long as
-something is on that way nothing is proposed past it.
+A flow never waits for the plane longer than seconds, and at its end not at all. When the plane is away, what the
+process does stands: the change goes the way of all other events, through the emitter and its spool, so the history
+arrives later, in order and once. As long as something is on that way nothing is proposed past it.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -14,9 +15,11 @@ from typing import Final
 
 from airside.events import run_states
 from airside.events.run_states import State as Kind
+from airside.sdk.emitting import emitter as emitters
 from airside.sdk.emitting.emitter import Emitter
 from airside.sdk.flows.attending import Attendant
 from airside.sdk.flows.context import Stop
+from airside.sdk.flows.endings import Endings
 from airside.sdk.flows.plane import Away, Plane, Present
 from airside.sdk.flows.reporting import Change, Run, Verdict
 
@@ -26,6 +29,8 @@ _LAST_FLUSH_SECONDS: Final = 15.0
 #: So long nobody is asked after the plane did not answer.
 _AWAY_SECONDS: Final = 3.0
 _TRIES: Final = 5
+#: Between tries to begin.
+_AGAIN_SECONDS: Final = 1.0
 _log = logging.getLogger("airside")
 
 
@@ -39,23 +44,60 @@ class Online:
         self._lock = threading.Lock()
         self._warned = False
         self._away_until = 0.0
+        self._endings = Endings(lambda change: self.emitter.send(change.event()))
+        emitter.pending.append(self._endings)
 
     def report(self, change: Change) -> None:
         """Put a change on its way."""
         self.emitter.send(change.event())
 
     def propose(self, change: Change) -> Verdict:
-        """Ask for a change, after everything before it has arrived. Without an answer in time it stands."""
-        last = change.state in run_states.TERMINAL
-        seconds = _LAST_FLUSH_SECONDS if last else _FLUSH_SECONDS
+        """Ask for a change, after everything before it has arrived. Without an answer in time it stands.
+
+        When a run of this process' own has ended there is nothing to wait for: that is asked in the background. And
+        nobody knows of a subflow before it begins; an outermost flow waits, so that it is known when it is killed.
+        """
         attendant = self.attendant(change.run)
         if attendant is not None:
             attendant.announce(change)
+        own = change.run.is_own and not self.emitter.settings.durable and not emitters.is_forked
+        if own and change.seq == 1 and change.run.is_inside:
+            self.emitter.send(change.event())
+        elif not (own and self._ends_alone(change, attendant)):
+            verdict = self._ask(change, attendant)
+            if not verdict.accepted:
+                return verdict
+        if attendant is not None:
+            attendant.changed(change)
+        return Verdict(True, change.state, change.seq)
+
+    def _ends_alone(self, change: Change, attendant: Attendant | None) -> bool:
+        """Have the end of a run asked for in the background, unless somebody else wants something of the run."""
+        if change.state not in run_states.TERMINAL or attendant is None or attendant.is_wanted:
+            return False
+        return self._endings.put(change, functools.partial(self._end, change, attendant))
+
+    def _end(self, change: Change, attendant: Attendant) -> None:
+        """Ask for an end that has come whatever the answer is. What somebody else ended before stays so."""
+        verdict = self._ask(change, attendant, ended=True)
+        if verdict.accepted:
+            return
+        if verdict.state in run_states.TERMINAL:
+            text = "the run %s is %s on the server: somebody ended it before it was %s"
+            _log.warning(text, change.run.name, verdict.state.value, change.state.value)
+            return
+        change.previous, change.seq = verdict.state, verdict.seq + 1
+        if verdict.state is not Kind.CANCELLING or not self._ask(change, attendant, ended=True).accepted:
+            self.emitter.send(change.event())
+
+    def _ask(self, change: Change, attendant: Attendant | None, *, ended: bool = False) -> Verdict:
+        last = change.state in run_states.TERMINAL
+        seconds = _LAST_FLUSH_SECONDS if last else _FLUSH_SECONDS
         verdict: Verdict | None = None
         if time.monotonic() >= self._away_until:
             try:
-                if self.emitter.shipper.drain(seconds, give_up_when_away=True):
-                    verdict = self._decided(change)
+                if self._endings.wait(seconds) and self.emitter.shipper.drain(seconds, give_up_when_away=True):
+                    verdict = self._decided(change, attendant, ended=ended)
                 else:
                     self._is_away("the events before it have not arrived")
             except Away as error:
@@ -63,8 +105,6 @@ class Online:
         if verdict is None:
             self.emitter.send(change.event())
             verdict = Verdict(True, change.state, change.seq)
-        if verdict.accepted and attendant is not None:
-            attendant.changed(change)
         return verdict
 
     @contextmanager
@@ -87,10 +127,11 @@ class Online:
 
     def _is_away(self, reason: str) -> None:
         """Ask nobody for a while: a server that is silent costs seconds each time."""
-        self._away_until = time.monotonic() + _AWAY_SECONDS
+        if time.monotonic() >= self._away_until:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
         _log.debug("changes of runs are told later: %s", reason)
 
-    def _decided(self, change: Change) -> Verdict | None:
+    def _decided(self, change: Change, attendant: Attendant | None, *, ended: bool) -> Verdict | None:
         """Ask until it is decided; None when the plane will not decide. Raises Away."""
         verdict: Verdict | None = None
         for _ in range(_TRIES):
@@ -104,31 +145,12 @@ class Online:
             if present.state is None or not present.seq:
                 return None  # the plane has not heard of the run: it is told all that happened
             verdict = Verdict(False, present.state, present.seq)
-            following = self._goes_on(change, present)
+            following = _goes_on(change, present, attendant, ended=ended)
             if following is None:
                 break
             change.previous, change.seq = following.state, following.seq + 1
             change.run.seq = change.seq
         return verdict
-
-    def _goes_on(self, change: Change, present: Present) -> Present | None:
-        """Tell behind which change ours may follow, where the one between did not take the run from us."""
-        attendant = self.attendant(change.run)
-        if attendant is None or present.state is None:
-            return None
-        if attendant.waits_for_answer and present.state in (Kind.PAUSED, Kind.RESUMED):
-            return None
-        if present.state is Kind.PAUSED and not attendant.is_own(present):
-            attendant.learn(present)
-            attendant.stop.wait_while_paused()
-            return present if attendant.stop.asked else attendant.present
-        if present.state in (Kind.CRASHED, Kind.RESUMED):
-            if run_states.may_change(present.state, change.state):
-                return present
-            return attendant.correct(present)
-        if attendant.is_own(present) and run_states.may_change(present.state, change.state):
-            return present
-        return None
 
     def _warn(self, reason: str) -> None:
         if not self._warned:
@@ -141,3 +163,24 @@ def proposal(change: Change) -> dict[str, object]:
     event = change.event()
     event.pop("type")
     return {"state": change.state.value, "expected": change.seq - 1, **event}
+
+
+def _goes_on(change: Change, present: Present, attendant: Attendant | None, *, ended: bool) -> Present | None:
+    """Tell behind which change ours may follow, where the one between did not take the run from us."""
+    if attendant is None or present.state is None:
+        return None
+    if attendant.waits_for_answer and present.state in (Kind.PAUSED, Kind.RESUMED):
+        return None
+    if present.state is Kind.PAUSED and not attendant.is_own(present):
+        if ended:
+            return None  # there is nothing left to hold
+        attendant.learn(present)
+        attendant.stop.wait_while_paused()
+        return present if attendant.stop.asked else attendant.present
+    if present.state in (Kind.CRASHED, Kind.RESUMED):
+        if run_states.may_change(present.state, change.state):
+            return present
+        return attendant.correct(present)
+    if attendant.is_own(present) and run_states.may_change(present.state, change.state):
+        return present
+    return None

@@ -26,7 +26,10 @@ _HEARTBEAT_SECONDS: Final = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One run as its own process knows it. `seq` counts its changes of state, `attempt` the tries, both from 1."""
+    """One run as its own process knows it. `seq` counts its changes of state, `attempt` the tries, both from 1.
+
+    It `is_own` when this process made it: then nobody else knows of it before this process tells.
+    """
 
     kind: str
     id: str
@@ -37,11 +40,19 @@ class Run:
     seq: int = 0
     attempt: int = 0
     state: Kind | None = None
+    is_own: bool = True
+    #: An agent holds it and it has not begun: it begins when the plane says yes, and not before.
+    claimed: bool = False
 
     @property
     def resource_id(self) -> str:
         """The id of the run as a resource."""
         return resource_id(self.id)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is a part of another run of a flow."""
+        return any(one.get("role") == "parent" for one in self.related)
 
     def change(self, state: Kind, text: str = "", error: BaseException | None = None, **payload: Any) -> "Change":
         """Go to `state` here, and give the change for others to know. The event is made when it is asked for."""
