@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from airside.events.log import Batch, Head, Poison
+from airside.events.stored import Stored
 from airside.events.wire import Micros, Record
 
 #: Entries between two turns of the event loop.
@@ -16,6 +17,10 @@ class Readable(Protocol):
 
     def read(self, first: int, last: int) -> AsyncIterator[Batch]:
         """Give the entries from `first` to `last`, both included."""
+        ...
+
+    def read_stored(self, first: int, last: int) -> AsyncIterator[list[Stored]]:
+        """Give the same entries as they stand on the log."""
         ...
 
 
@@ -31,6 +36,16 @@ async def entries(log: Readable, first: int, last: int) -> AsyncIterator[Record 
             yield entry
             if not number % _SLICE:
                 await asyncio.sleep(0)
+
+
+async def slices(log: Readable, first: int, last: int) -> AsyncIterator[list[Stored]]:
+    """Give the same entries as they stand on the log, few enough at a time to be folded in one go."""
+    if first > last:
+        return
+    async for entries in log.read_stored(first, last):
+        for start in range(0, len(entries), _SLICE):
+            yield entries[start : start + _SLICE]
+            await asyncio.sleep(0)
 
 
 async def position_at(log: Readable, head: Head, moment: Micros) -> int:

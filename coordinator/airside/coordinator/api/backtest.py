@@ -14,14 +14,13 @@ from airside.coordinator.api import automations, documents, examples
 from airside.coordinator.api.aside import aside
 from airside.coordinator.api.moments import Moment
 from airside.coordinator.api.paging import answer
-from airside.coordinator.api.plane import Plane
+from airside.coordinator.api.plane import LogReader, Plane
 from airside.coordinator.api.problems import ApiProblem, invalid
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.views import reads
-from airside.events import redaction, vocabulary
+from airside.events import redaction
 from airside.events.exceptions import Problem
-from airside.events.log import Poison
-from airside.events.wire import Micros, Record
+from airside.events.wire import Micros
 from airside.triggers.backtest import Backtest, listed
 from airside.triggers.durations import DAY, HOUR
 from airside.triggers.entry import iso
@@ -61,14 +60,15 @@ async def backtest_automations(request: Request, wanted: Annotated[BacktestQuery
     text = await automations.read_text(request, plane)
     found = await aside(len(text), automations.parse, text)
     async with replay_turn(request):
-        head = await plane.log.head()
-        first = head.first if wanted.since is None else await replaying.position_at(plane.log, head, wanted.since)
+        log = plane.reading_log
+        head = await log.head()
+        first = head.first if wanted.since is None else await replaying.position_at(log, head, wanted.since)
         check_length(plane, head.last - first + 1)
         run = Backtest(
             found, revisions=await _revisions(plane, found, workspace), workspace=workspace, until=wanted.until
         )
         firings: list[Firing] = []
-        async for decided in _decisions(plane, run, first, head.last, wanted.until):
+        async for decided in _decisions(log, run, first, head.last, wanted.until):
             firings += decided
             if len(firings) > MAX_FIRINGS:
                 break
@@ -121,10 +121,10 @@ async def _revisions(plane: Plane, found: tuple[Automation, ...], workspace: str
 
 
 async def _decisions(
-    plane: Plane, run: Backtest, first: int, last: int, until: Micros | None
+    log: LogReader, run: Backtest, first: int, last: int, until: Micros | None
 ) -> AsyncIterator[list[Firing]]:
-    async for entry in replaying.entries(plane.log, first, last):
-        if decided := _step(run, entry):
+    async for entries in replaying.slices(log, first, last):
+        if decided := list(run.fold(entries)):
             yield decided
         if run.cut_short:
             break
@@ -136,10 +136,3 @@ async def _decisions(
     while run.now < until:
         yield run.finish(run.now + HOUR)
         await asyncio.sleep(0)
-
-
-def _step(run: Backtest, entry: Record | Poison) -> list[Firing]:
-    is_ours = not isinstance(entry, Poison) and (
-        entry.event.workspace == run.workspace or entry.event.type == vocabulary.CLOCK_TICKED
-    )
-    return run.step(entry) if is_ours and isinstance(entry, Record) else run.pass_over(entry.position, entry.received)

@@ -65,12 +65,13 @@ def _present(item: dict[str, Any]) -> Automation | None:
 
 async def _fold(plane: Plane, asked: WhyNot, item: dict[str, Any], at: Micros | None) -> bool:
     """Fold the log up to a moment; tell whether all of it was."""
-    head = await plane.log.head()
-    last = head.last if at is None else await replaying.position_at(plane.log, head, at + 1) - 1
+    log = plane.reading_log
+    head = await log.head()
+    last = head.last if at is None else await replaying.position_at(log, head, at + 1) - 1
     first = max(head.first, last - plane.http.max_replay_entries + 1)
     present = _present(item)
     is_whole = first == head.first
-    async for entry in replaying.entries(plane.log, first, last):
+    async for entry in replaying.entries(log, first, last):
         if not is_whole and entry.position == first and present is not None:
             asked.begin_with(present, item["revision"], entry.received)
         if isinstance(entry, Poison):
