@@ -275,7 +275,7 @@ class Coordinator:
 
     async def _prepare_deployments(self, proposals: Proposals) -> None:
         """Make what schedules runs and hands them out."""
-        work = WorkStream(self.log.nc, replicas=self.settings.replicas)
+        work = WorkStream(self.log.nc, replicas=self.settings.replicas, lease_seconds=self.settings.lease_seconds)
         await work.ensure()
         self._deployments_read = BookReader(self.log, self._deployments_changed)
         store = DeploymentStore(self.log, self._deployments_read.settled)

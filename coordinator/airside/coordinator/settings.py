@@ -26,6 +26,7 @@ class ServerSettings(FileSettings):
     nats_port: int = Field(-1, description="the embedded server's port on loopback; -1: any free one")
     replicas: int = Field(1, ge=1, le=5, description="copies of each stream in a NATS cluster")
     max_log_bytes: int = Field(-1, ge=-1, description="size at which the log refuses events; -1: none")
+    lease_seconds: int = Field(30, ge=15, le=3_600, description="how long a silent agent keeps the runs it has")
     tls_cert: Path | None = Field(None, description="certificate file (PEM); wanted off loopback")
     tls_key: Path | None = Field(None, description="its key file (PEM)")
     aliases: dict[str, str] = Field({}, description="other names of resources: see `airside.events.aliases`")

@@ -27,7 +27,7 @@ from airside.coordinator.work.leases import Leases
 from airside.coordinator.work.line import Line
 from airside.coordinator.work.places import Places
 from airside.coordinator.work.records import Lease
-from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
+from airside.coordinator.work.stream import WorkStream
 from airside.coordinator.work.turns import Turns
 from airside.events import run_states
 from airside.events.log import Log
@@ -220,7 +220,7 @@ class Claims:
             "deployment": held.document.model_dump(mode="json", exclude_none=True),
             "parameters": payload.get("parameters") or {},
             "infrastructure": payload.get("infrastructure") or {},
-            "lease_seconds": LEASE_SECONDS,
+            "lease_seconds": self._work.lease_seconds,
             **({"input": payload["input"]} if payload.get("input") is not None else {}),
         }
 

@@ -27,10 +27,10 @@ from airside.events.subjects import token
 from airside.events.wire import Micros, from_micros
 
 STREAM: Final = "WORK"
-#: An agent that is silent for so long has lost its claims.
+#: An agent that is silent for so long has lost its claims, unless the settings say otherwise.
 LEASE_SECONDS: Final = 30
-#: The broker gives a message again later than the lease ends: first the run is called lost.
-ACK_WAIT_SECONDS: Final = 45
+#: The broker gives a message again so much later than the lease ends: first the run is called lost.
+_ACK_WAIT_LEASES: Final = 1.5
 NOT_FOUND: Final = frozenset({10_014, 10_059})
 _SUBJECTS: Final = ["work.>", "timer.>", "wait.>", "full.>"]
 _WRONG_LAST: Final = frozenset({10_071, 10_164})
@@ -45,8 +45,9 @@ SINCE: Final = "Airside-Since"
 class WorkStream:
     """Puts runs into queues, and keeps the queues' consumers as the queues are."""
 
-    def __init__(self, nc: Client, *, replicas: int = 1) -> None:
+    def __init__(self, nc: Client, *, replicas: int = 1, lease_seconds: int = LEASE_SECONDS) -> None:
         self.nc = nc
+        self.lease_seconds = lease_seconds
         self._replicas = replicas
         self._known: dict[str, Queue] = {}
         self._counted: set[str] = set()
@@ -104,7 +105,7 @@ class WorkStream:
         config = {
             "durable_name": name,
             "ack_policy": "explicit",
-            "ack_wait": ACK_WAIT_SECONDS * _NANOS,
+            "ack_wait": int(_ACK_WAIT_LEASES * self.lease_seconds * _NANOS),
             "deliver_policy": "all",
             "filter_subject": f"work.{queue.workspace}.{token(queue.name)}.>",
             "max_ack_pending": queue.limit or -1,

@@ -20,7 +20,7 @@ from airside.coordinator.work.claims import Claims
 from airside.coordinator.work.exceptions import WorkUnavailable
 from airside.coordinator.work.leases import Leases
 from airside.coordinator.work.records import Lease
-from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
+from airside.coordinator.work.stream import WorkStream
 from airside.events import run_states
 from airside.events.exceptions import LogError
 from airside.events.log import Log
@@ -67,7 +67,7 @@ class Sweeper:
         while True:
             try:
                 await self._agents.sweep()
-                for lease in self._leases.lapsed(LEASE_SECONDS):
+                for lease in self._leases.lapsed(self._work.lease_seconds):
                     await self._end(lease)
                 await self._claims.turns.tidy(thorough=self.looks % _THOROUGH == 0)
             except (LogError, WorkUnavailable) as error:
@@ -102,7 +102,7 @@ class Sweeper:
         return held is not None and held.document.on_lost == "requeue"
 
     async def _crash(self, now: Present) -> None:
-        text = f"its agent has not renewed its claim for {LEASE_SECONDS} s"
+        text = f"its agent has not renewed its claim for {self._work.lease_seconds} s"
         event = commands.following(now, State.CRASHED, deployed.carried(now.payload()) | {"message": text})
         try:
             await self._proposals.propose(event, State.CRASHED, now.seq)

@@ -17,14 +17,14 @@ from airside.coordinator.runs.present import Present
 from airside.coordinator.work.leases import Leases
 from airside.coordinator.work.line import Line, since_of
 from airside.coordinator.work.places import Holder, Places
-from airside.coordinator.work.stream import LEASE_SECONDS, WorkStream
+from airside.coordinator.work.stream import WorkStream
 from airside.events import run_states
 from airside.events.log import Log
 from airside.events.run_states import State
 from airside.events.subjects import token
 
-#: A place without a lease belongs to a claim that is being made, or to nobody: nobody's after so long.
-_ORPHAN_SECONDS: Final = 2.0 * LEASE_SECONDS
+#: A place without a lease belongs to a claim that is being made, or to nobody: nobody's after so many times a lease.
+_ORPHAN_LEASES: Final = 2.0
 #: Come again in so many nanoseconds.
 LATER: Final = b'-NAK {"delay": 2000000000}'
 _NEWER: Final = "a newer run of its deployment takes its place"
@@ -123,7 +123,9 @@ class Turns:
             if not self._leases.knows(run)
         }
         self._orphans = {key: self._orphans.get(key, now) for key in found}
-        for key in [key for key, since in self._orphans.items() if now - since > _ORPHAN_SECONDS]:
+        for key in [
+            key for key, since in self._orphans.items() if now - since > _ORPHAN_LEASES * self._work.lease_seconds
+        ]:
             workspace, deployment, run, claim = key
             present = await presents.read(self._log, workspace, presents.resource_id(run))
             if await self._leases.get(run) is None and (present is None or present.state not in _BUSY):

@@ -1,0 +1,30 @@
+"""Many scheduled runs due at once, three agents with limits, two of them killed on the way."""
+
+from pathlib import Path
+
+from tests.support import burst
+from tests.support.burst import Burst
+from tests.support.up import Up
+
+
+def test_all_run_once_and_limits_hold_at_every_moment_though_two_of_three_agents_are_killed(tmp_path: Path) -> None:
+    up = Up(tmp_path / "home", {"AIRSIDE_LEASE_SECONDS": "15"}).start()
+    try:
+        with up.client() as client:
+            made = Burst(
+                tmp_path,
+                client,
+                deployments=5,
+                slots=6,
+                seconds=0.05,
+                queue_limit=7,
+                deployment_limit=2,
+            )
+            made.deploy(ahead_seconds=3)
+            burst.carried_out(made, up.url, limits=[3, 3, 3], kill_at=[4, 10], seconds=120)
+            assert made.faults() == []
+            faults, most = burst.faults_of_log(burst.changes(client), made)
+            assert faults == []
+            assert 1 < most <= 7
+    finally:
+        up.stop()
