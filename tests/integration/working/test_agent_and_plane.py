@@ -68,7 +68,7 @@ def started(client: httpx.Client, flow: str, **parameters: Any) -> str:
 
 @contextmanager
 def agent(url: str, home: Path, *options: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
-    settings = {"AIRSIDE_URL": url, "AIRSIDE_HOME": str(home), "AIRSIDE_HEARTBEAT": "1.0", **environment}
+    settings = {"AIRSIDE_URL": url, "AIRSIDE_HOME": str(home), **environment}
     command = [AIRSIDE, "agent", "start", "-q", "default", *options]
     with home.with_suffix(".txt").open("ab") as said:  # to be read when a test fails
         process = subprocess.Popen(command, env={**os.environ, **settings}, stderr=said)

@@ -2,7 +2,8 @@
 
 A flow never waits for the plane longer than seconds, and at its end not at all. When the plane is away, what the
 process does stands: the change goes the way of all other events, through the emitter and its spool, so the history
-arrives later, in order and once. As long as something is on that way nothing is proposed past it.
+arrives later, in order and once. As long as something is on that way nothing is proposed past it. Only a run that an
+agent holds does not begin before the plane says so: its claim may be another's by then.
 """
 
 import functools
@@ -17,6 +18,7 @@ from airside.events import run_states
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import emitter as emitters
 from airside.sdk.emitting.emitter import Emitter
+from airside.sdk.flows import reporting
 from airside.sdk.flows.attending import Attendant
 from airside.sdk.flows.context import Stop
 from airside.sdk.flows.endings import Endings
@@ -44,12 +46,13 @@ class Online:
         self._lock = threading.Lock()
         self._warned = False
         self._away_until = 0.0
+        self._is_told_away = False
         self._endings = Endings(lambda change: self.emitter.send(change.event()))
         emitter.pending.append(self._endings)
 
     def report(self, change: Change) -> None:
         """Put a change on its way."""
-        self.emitter.send(change.event())
+        reporting.send(self.emitter, change)
 
     def propose(self, change: Change) -> Verdict:
         """Ask for a change, after everything before it has arrived. Without an answer in time it stands.
@@ -93,19 +96,30 @@ class Online:
     def _ask(self, change: Change, attendant: Attendant | None, *, ended: bool = False) -> Verdict:
         last = change.state in run_states.TERMINAL
         seconds = _LAST_FLUSH_SECONDS if last else _FLUSH_SECONDS
-        verdict: Verdict | None = None
-        if time.monotonic() >= self._away_until:
-            try:
-                if self._endings.wait(seconds) and self.emitter.shipper.drain(seconds, give_up_when_away=True):
-                    verdict = self._decided(change, attendant, ended=ended)
-                else:
-                    self._is_away("the events before it have not arrived")
-            except Away as error:
-                self._is_away(str(error))
+        verdict = self._asked(change, attendant, seconds, ended=ended)
+        while verdict is None and change.run.claimed and change.state is Kind.RUNNING and self._is_told_away:
+            time.sleep(_AGAIN_SECONDS)  # the claim may be another's by now, and the run with it
+            verdict = self._asked(change, attendant, seconds, ended=ended)
+        if change.state is Kind.RUNNING:
+            change.run.claimed = False
         if verdict is None:
-            self.emitter.send(change.event())
+            if not change.run.claimed:  # else it has not begun, and there is nothing to tell
+                self.emitter.send(change.event())
             verdict = Verdict(True, change.state, change.seq)
         return verdict
+
+    def _asked(self, change: Change, attendant: Attendant | None, seconds: float, *, ended: bool) -> Verdict | None:
+        """Ask once; None when the plane is away, or will not decide."""
+        if time.monotonic() < self._away_until:
+            return None
+        self._is_told_away = False
+        try:
+            if self._endings.wait(seconds) and self.emitter.shipper.drain(seconds, give_up_when_away=True):
+                return self._decided(change, attendant, ended=ended)
+            self._is_away("the events before it have not arrived")
+        except Away as error:
+            self._is_away(str(error))
+        return None
 
     @contextmanager
     def attend(self, run: Run, stop: Stop) -> Iterator[Attendant]:
@@ -127,8 +141,8 @@ class Online:
 
     def _is_away(self, reason: str) -> None:
         """Ask nobody for a while: a server that is silent costs seconds each time."""
-        if time.monotonic() >= self._away_until:
-            self._away_until = time.monotonic() + _AWAY_SECONDS
+        self._away_until = time.monotonic() + _AWAY_SECONDS
+        self._is_told_away = True
         _log.debug("changes of runs are told later: %s", reason)
 
     def _decided(self, change: Change, attendant: Attendant | None, *, ended: bool) -> Verdict | None:
