@@ -50,7 +50,7 @@ async def test_lines_come_back_in_their_order_with_all_they_said(plane: tuple[Co
     assert items[0]["position"] < items[1]["position"]
     whole_id = await texts(client, f"/api/runs/run%3A%2F%2Fairside%2F{RUN}/logs")
     assert whole_id == ["line 1", "line 2"]
-    assert await texts(client, "/api/runs/another/logs") == []
+    assert (await client.get("/api/runs/another/logs")).status_code == 404
 
 
 async def test_lines_are_taken_as_ndjson_and_compressed_and_once(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
@@ -107,8 +107,22 @@ async def test_a_task_run_that_is_known_has_lines_of_its_own(plane: tuple[Coordi
     }
     (await client.post("/api/events", json=event)).raise_for_status()
     async with asyncio.timeout(20):
-        while await texts(client, f"/api/runs/{TASK}/logs") != ["line 2"]:
+        while (found := await client.get(f"/api/runs/{TASK}/logs")).status_code != 200:
             await asyncio.sleep(0.02)
+    assert [item["message"] for item in found.json()["items"]] == ["line 2"]
+
+
+async def test_a_run_that_nobody_knows_has_no_empty_log(plane: tuple[Coordinator, httpx.AsyncClient]) -> None:
+    _, client = plane
+    for query in ({}, {"follow": True}):
+        answer = await client.get("/api/runs/nosuch/logs", params=query)
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "There is no run of this id, and nothing was logged under it."
+    body = {"state": "running", "expected": 0}
+    assert (await client.post(f"/api/runs/{RUN}/states", json=body)).status_code == 200
+    assert await texts(client) == []  # it has logged nothing yet
+    await post(client, [line(1, run="run://airside/01939f6e-9a52-7c50-9a3c-00000000abcd")])
+    assert await texts(client, "/api/runs/01939f6e-9a52-7c50-9a3c-00000000abcd/logs", level="error") == []
 
 
 async def test_what_is_no_line_is_refused_with_its_place_and_nothing_is_taken(
@@ -119,7 +133,7 @@ async def test_what_is_no_line_is_refused_with_its_place_and_nothing_is_taken(
     answer = await post(client, bad)
     assert answer.status_code == 422
     assert [problem["field"].partition(".")[0] for problem in answer.json()["problems"]] == ["1", "2", "3", "4"]
-    assert await texts(client) == []
+    assert (await client.get("/api/logs")).json()["items"] == []
     assert (await post(client, [line(1, time="9999-12-31T23:59:59-01:00")])).status_code == 422  # the year 10000
     assert (await post(client, [line(1)] * 10_001)).status_code == 422
     assert (await client.post("/api/logs", content=b"x", headers={"Content-Type": "text/plain"})).status_code == 415

@@ -98,6 +98,24 @@ async def test_bad_lines_within_a_chunk_keep_the_chunk_out(api: httpx.AsyncClien
     assert memory.log.entries == []
 
 
+async def test_a_change_of_a_run_whose_number_no_run_reaches_is_refused(api: httpx.AsyncClient) -> None:
+    for seq, status in ((2**31, 202), (2**31 + 1, 422), (2**60, 422)):
+        posted = await api.post("/api/events", json=event(type="flow_run.running", id=f"c-{seq}", payload={"seq": seq}))
+        assert posted.status_code == status, seq
+    assert list(fields(posted)) == ["payload.seq"]
+    other = event(type="batch.loaded", id="other", payload={"seq": 2**60})
+    assert (await api.post("/api/events", json=other)).status_code == 202
+
+
+async def test_a_refusal_names_the_lines(api: httpx.AsyncClient) -> None:
+    bad = {"type": "x"}
+    one = await api.post("/api/events", content=lines(event(1), bad), headers=NDJSON)
+    assert one.json()["detail"] == "Line 2 is refused; nothing from line 1 on is taken."
+    many = await api.post("/api/events", content=lines(*[bad] * 12), headers=NDJSON)
+    named = "Lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more are refused"
+    assert many.json()["detail"] == f"{named}; nothing from line 1 on is taken."
+
+
 async def test_a_bad_line_further_down_says_what_was_taken_before(api: httpx.AsyncClient, memory: MemoryPlane) -> None:
     body = lines(*(event(n) for n in range(1, 1_201)), {"type": "x"}, event(1_202))
     answer = await api.post("/api/events", content=body, headers=NDJSON)
@@ -105,7 +123,7 @@ async def test_a_bad_line_further_down_says_what_was_taken_before(api: httpx.Asy
     assert answer.status_code == 422
     assert set(fields(answer)) == {"1201.resource"}
     assert (document["accepted"], document["first"], document["last"]) == (1_000, 1, 1_000)
-    assert "Nothing from line 1,001 on is taken" in document["detail"]
+    assert "Line 1201 is refused; nothing from line 1,001 on is taken" in document["detail"]
 
     again = await api.post("/api/events", content=body.replace(b'{"type":"x"}\n', b""), headers=NDJSON)
     assert again.json() == {"accepted": 201, "duplicates": 1_000, "first": 1_001, "last": 1_201}

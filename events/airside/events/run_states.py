@@ -29,6 +29,9 @@ class State(StrEnum):
     SKIPPED = "skipped"  # a task that was not to run
 
 
+#: The highest number of a change. No run changes so often; and there is room above it for what the plane itself adds.
+MAX_SEQ: Final = 2**31
+
 _S = State
 #: What the runs of flows never are.
 TASK_ONLY: Final = frozenset({_S.CACHED, _S.SKIPPED})

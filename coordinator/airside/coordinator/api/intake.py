@@ -11,7 +11,7 @@ import msgspec
 from airside.coordinator.api import bodies, problems
 from airside.coordinator.api.plane import Accepted, Plane
 from airside.coordinator.api.problems import ApiProblem
-from airside.events import validation
+from airside.events import run_states, validation
 from airside.events.exceptions import InvalidEvent, LogDamaged, LogFull, LogRefused, LogUnavailable, Problem
 from airside.events.limits import Limits
 from airside.events.model import DEFAULT_WORKSPACE
@@ -26,10 +26,14 @@ _PREFECT: Final = Problem(
     "", "looks like one of Prefect's events: its clients send them to the WebSocket /api/events/in"
 )
 _LONG_LINE_BYTES: Final = 8_192
+#: Bad lines that a refusal names.
+_MAX_NAMED: Final = 10
 #: What `airside.coordinator.runs.present.change_id` makes with a word.
 _CHANGE_ID: Final = re.compile(
     r"(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|run://.+)\.\d+\.[a-z]+", re.DOTALL
 )
+_RUNS: Final = ("flow_run.", "task_run.")
+NO_SEQ: Final = f"must be the number of the change, from 1 to {run_states.MAX_SEQ:,}"
 
 
 class Malformed(InvalidEvent):
@@ -83,10 +87,13 @@ class Intake:
         """Put an event into the caller's workspace.
 
         Raises InvalidEvent when it names somebody else's, or takes an id that the plane gives to its changes of runs:
-        whoever had posted it before could keep a run from being cancelled. Only what is `proposed` may have one.
+        whoever had posted it before could keep a run from being cancelled. Only what is `proposed` may have one. Nor
+        may it be the change of a run with a number so high that none could follow.
         """
         if not proposed and _CHANGE_ID.fullmatch(event.id):
             raise InvalidEvent([Problem("id", "ids of this form are for changes of runs that the plane decides")])
+        if event.type.startswith(_RUNS) and _is_beyond(event):
+            raise InvalidEvent([Problem("payload.seq", NO_SEQ)])
         if event.workspace == self._workspace:
             return event
         if event.workspace == DEFAULT_WORKSPACE:
@@ -208,13 +215,25 @@ class _Lines:
     async def flush(self) -> None:
         """Submit the chunk, or raise ApiProblem when it holds bad lines."""
         if self._problems:
-            lines = len({problem.field.partition(".")[0] for problem in self._problems})
-            detail = f"{lines:,} lines are refused; fields begin with the line's number. Nothing from line "
-            detail += f"{self._number - self.held + 1:,} on is taken."
+            bad = list(dict.fromkeys(problem.field.partition(".")[0] for problem in self._problems))
+            named = ", ".join(bad[:_MAX_NAMED]) + (
+                f" and {len(bad) - _MAX_NAMED:,} more" if len(bad) > _MAX_NAMED else ""
+            )
+            detail = f"Line {named} is refused" if len(bad) == 1 else f"Lines {named} are refused"
+            detail += f"; nothing from line {self._number - self.held + 1:,} on is taken."
             raise problems.invalid("invalid-event", detail, self._problems)
         if self._events:
             await self._intake.submit(self._events)
         self._events, self.held, self._bytes = [], 0, 0
+
+
+def _is_beyond(event: WireEvent) -> bool:
+    """Tell whether the change of a run has a number that no run reaches."""
+    if b'"seq"' not in bytes(event.payload):
+        return False
+    payload = event.payload_object()
+    seq = payload.get("seq") if isinstance(payload, dict) else None
+    return type(seq) is int and seq > run_states.MAX_SEQ
 
 
 def check_size(body: bytes, most: int) -> None:

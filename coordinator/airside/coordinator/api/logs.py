@@ -15,7 +15,7 @@ from airside.coordinator.api import bodies, documents
 from airside.coordinator.api.moments import Moment
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane
-from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem, invalid
+from airside.coordinator.api.problems import RETRY_AFTER_SECONDS, ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.api.stream import EventStream
 from airside.coordinator.logs import BadLines, Page, TooManyFollowers, Wait, Wanted
@@ -125,7 +125,7 @@ async def search_logs(request: Request, wanted: Annotated[LinesQuery, Query()]) 
 @routes.get(
     "/api/runs/{run_id:path}/logs",
     summary="Read a run's log lines",
-    responses=documents.answers(422, 503, good={"items": [_LINE], "next": None}),
+    responses=documents.answers(404, 422, 503, good={"items": [_LINE], "next": None}),
 )
 async def run_logs(request: Request, run_id: str, wanted: Annotated[RunLinesQuery, Query()]) -> Response:
     """Give the lines of a flow run with its tasks, or of one task run, oldest first.
@@ -136,7 +136,11 @@ async def run_logs(request: Request, run_id: str, wanted: Annotated[RunLinesQuer
     plane = plane_of(request)
     asked = await _of_run(plane, _wanted(request, wanted), run_id, wanted.task_run)
     if not wanted.follow:
-        return answer(_shown(await plane.logs.read(asked)))
+        page = await plane.logs.read(asked)
+        if not page.found and not page.more:
+            await _or_404(plane, asked)
+        return answer(_shown(page))
+    await _or_404(plane, asked)
     last = request.headers.get("last-event-id", "")
     if last.isascii() and last.isdigit() and len(last) < 19:
         asked = _behind(asked, int(last))
@@ -191,6 +195,18 @@ async def _of_run(plane: Plane, wanted: Wanted, run: str, task_run: str | None) 
         if known is not None and known["kind"] == "task" and known["parent"]:
             run, task_run = known["parent"], run
     return Wanted(**{**_fields(wanted), "run": run, "task_run": run_id(task_run) if task_run else None})
+
+
+async def _or_404(plane: Plane, wanted: Wanted) -> None:
+    """Raise ApiProblem when nobody has told of the run, and it has logged nothing either."""
+    run = wanted.task_run or wanted.run or ""
+    if await plane.run_read(reads.get_run, wanted.workspace, run) is not None:
+        return
+    if await plane.runs.state(wanted.workspace, run, after=None, wait_seconds=0.0) is not None:
+        return  # so new that the views do not have it
+    page = await plane.logs.read(Wanted(workspace=wanted.workspace, run=wanted.run, limit=1))
+    if not page.found and not page.more:
+        raise not_found("There is no run of this id, and nothing was logged under it.")
 
 
 def _wanted(request: Request, query: LinesQuery) -> Wanted:

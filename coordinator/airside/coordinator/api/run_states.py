@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator.api import bodies, documents, elements, examples
 from airside.coordinator.api.aside import aside
-from airside.coordinator.api.intake import Intake, take
+from airside.coordinator.api.intake import NO_SEQ, Intake, take
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.problems import ApiProblem, invalid, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -25,8 +25,6 @@ from airside.events.wire import WireEvent
 routes = router("runs")
 
 MAX_CHANGES: Final = 1_000
-#: No run changes so often; and there is room above it for what the plane itself adds.
-_MAX_SEQ: Final = 2**31
 _JSON: Final = "application/json"
 
 
@@ -128,8 +126,8 @@ def _proposal(plane: Any, workspace: str, run: str, body: Mapping[str, Any]) -> 
     expected = given.pop("expected", None)
     word = given.pop("state", None)
     problems = []
-    if type(expected) is not int or not 0 <= expected < _MAX_SEQ:
-        message = f"must be the number of the run's last change, below {_MAX_SEQ:,}; 0 for a new run"
+    if type(expected) is not int or not 0 <= expected < run_states.MAX_SEQ:
+        message = f"must be the number of the run's last change, below {run_states.MAX_SEQ:,}; 0 for a new run"
         problems.append(Problem("expected", message))
     if not isinstance(word, str) or word not in set(State) - run_states.TASK_ONLY:
         states = ", ".join(sorted(set(State) - run_states.TASK_ONLY))
@@ -170,9 +168,8 @@ def _follows(event: WireEvent, last: dict[str, tuple[int, State]]) -> None:
         raise InvalidEvent([Problem("type", "must be flow_run.<state> or task_run.<state>")])
     payload = event.payload_object()
     seq, previous = payload.get("seq"), payload.get("previous")
-    if type(seq) is not int or not 0 < seq <= _MAX_SEQ:
-        message = f"must be the number of the change, from 1 to {_MAX_SEQ:,}"
-        raise InvalidEvent([Problem("payload.seq", message)])
+    if type(seq) is not int or seq < 1:
+        raise InvalidEvent([Problem("payload.seq", NO_SEQ)])
     run = event.resource.id
     if run in last:
         before, earlier = last[run]
