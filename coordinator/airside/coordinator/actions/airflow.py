@@ -7,6 +7,7 @@ refuses a repeat; pausing twice is pausing; a run that goes on is not cleared ag
 
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -105,7 +106,7 @@ class _Call:
         return {"dag": self.dag, **result}
 
 
-class _AirflowAction:
+class _AirflowAction(ABC):
     """What the actions on Airflow have in common."""
 
     delays_seconds = (5.0, 30.0, 120.0, 600.0, 3_600.0)
@@ -127,9 +128,9 @@ class _AirflowAction:
         airflow = looked_up(context.tools.settings.environment, context.parameters.get("airflow"))
         return await self.act(context, _Call(context, airflow))
 
+    @abstractmethod
     async def act(self, context: kinds.ActionContext, call: _Call) -> dict[str, Any]:
         """Carry out what this kind does."""
-        raise NotImplementedError
 
 
 class TriggerDag(_AirflowAction):

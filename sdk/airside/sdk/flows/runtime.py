@@ -1,5 +1,6 @@
 """Which run this is: `runtime.flow_run.id`, `runtime.task_run.parameters` and so on. Outside of a run all are None."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -8,11 +9,11 @@ from airside.sdk.flows import context
 from airside.sdk.flows.context import FlowContext, TaskContext
 
 
-class _RunView:
+class _RunView(ABC):
     """Reads the present run each time it is asked."""
 
-    def _context(self) -> FlowContext | TaskContext | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _context(self) -> FlowContext | TaskContext | None: ...
 
     def __repr__(self) -> str:
         return f"<{self.name or 'no run'}>"
