@@ -1,4 +1,4 @@
-"""A certificate for this machine's loopback address, made anew for a test."""
+"""A certificate for an address of this machine, made anew for a test."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 
-def loopback(folder: Path) -> tuple[Path, Path]:
-    """Write a self-signed certificate of 127.0.0.1 and its key; gives both paths."""
+def loopback(folder: Path, address: str = "127.0.0.1") -> tuple[Path, Path]:
+    """Write a self-signed certificate of an address, by default 127.0.0.1, and its key; gives both paths."""
     x509 = pytest.importorskip("cryptography.x509")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,7 +24,7 @@ def loopback(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.KeyUsage(
