@@ -202,7 +202,10 @@ def test_another_process_goes_on(tmp_path: Path) -> None:
     airside = Path(sys.executable).parent / "airside"
     answer = ["--input", "name=7", "--input", "rows=7"]
     code, said = ended(tmp_path, airside, "runs", "start", run, "--here", f"{job}:nightly", *answer)
-    assert (code, said) == (0, f"{run}\nMONDAY 7 7\n")
+    assert (code, said) == (0, f"{run}\nMONDAY 7 7\n{run} is completed\n")
+    code, said = ended(tmp_path, airside, "runs", "start", run, "--here", f"{job}:nightly", *answer)
+    assert code != 0
+    assert f"{run} has ended already: it is completed" in said
 
 
 def test_an_agent_may_start_the_same_program_again(tmp_path: Path) -> None:

@@ -26,9 +26,7 @@ def ls(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="As `failed`. Repeat it for any of several.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option("--source", help="airside, airflow, dbt, github and so on.")
-    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="airside, airflow, dbt, github and so on.")] = None,
     job: Annotated[str | None, typer.Option("--job", help="Id or name of the job, with `*` and `?`.")] = None,
     parent: Annotated[str | None, typer.Option("--parent", help="Only what ran inside this run.")] = None,
     tasks: Annotated[bool, typer.Option("--tasks", help="Tasks and dbt nodes too, not only whole runs.")] = False,
@@ -156,6 +154,7 @@ def start(
     from airside.sdk.flows import starting
 
     starting.start(run_id, here, dict(options.pairs("--input", given, "NAME=VALUE")))
+    output.note(f"{output.plain(run_id)} is completed")
 
 
 @app.command(epilog=tree.examples("airside runs retry 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))

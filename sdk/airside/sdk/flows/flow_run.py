@@ -307,6 +307,7 @@ class Life:
             except (RunCancelled, RunRefused) as refused:
                 now = self._run.state
                 state = State(now if now in run_states.TERMINAL else Kind.CANCELLED, str(refused), error=refused)
+        suspending.note_end(self._context, state.kind)
         call_hooks(self._flow, self._run, state)
         return state
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from airside.events import run_states
 from airside.events.run_states import State as Kind
 from airside.sdk.flows import asking, context, results
 from airside.sdk.flows.exceptions import BadOption, FlowError, RunTimedOut
@@ -61,6 +62,8 @@ class Left:
     deadline: float | None = None
     schema: dict[str, Any] | None = None
     message: str = ""
+    #: How the run has ended since; '' while it can be carried on.
+    ended: str = ""
 
 
 @dataclass(slots=True)
@@ -139,6 +142,8 @@ def resume(flow: "Flow[..., Any]", run: str, given: Any = None, *, return_state:
     found = find(flow, run)
     if found is None:
         raise NotSuspended(f"{run}: {NotSuspended.__doc__}")
+    if found.ended:
+        raise NotSuspended(f"{run} has ended already: it is {found.ended}")
     return start(flow, Resumption(found, given, answered=given is not None), return_state=return_state)
 
 
@@ -185,6 +190,16 @@ def find(flow: "Flow[..., Any]", run: str) -> Left | None:
     """Give what a run of this flow left when it was suspended."""
     kept = results.find(_storage(flow), _name(run.removeprefix("run://airside/")))
     return Left(**kept.value) if kept is not None else None
+
+
+def note_end(flow: "FlowContext", state: Kind) -> None:
+    """Note on what the run had left how it ended, so that nobody carries it on again."""
+    resumed: Resumption | None = flow.resumed
+    if resumed is not None and state in run_states.TERMINAL - {Kind.CRASHED}:
+        try:
+            _keep(flow, replace(resumed.left, ended=str(state)))
+        except Exception as error:  # noqa: BLE001 - the run has ended all the same
+            log.warning("that the run has ended cannot be noted where it was suspended: %s", error)
 
 
 def told(flow: "FlowContext") -> None:
