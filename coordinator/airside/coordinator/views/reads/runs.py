@@ -119,7 +119,8 @@ def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any])
 
 
 def _run(row: tuple[Any, ...]) -> dict[str, Any]:
-    (name, source, kind, job, job_name, title, url, parent, state, started, ended, duration, attempt, labels, *seen) = row
+    (name, source, kind, job, job_name, title, url, parent, state, *rest) = row
+    started, ended, duration, attempt, labels, *seen = rest
     first_seen, last_seen, first_position, last_position = seen
     return {
         "id": name,
