@@ -43,8 +43,9 @@ def record(entry: Stored) -> Record:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotAnEvent(f"not an event: {error}") from None
     words = subject.decode()
-    is_whole = event.id and event.type and event.resource.id and memoryview(event.payload)[0] == _BRACE
-    if not (is_whole and words.split(".", 2)[1:2] == [event.workspace]):
+    tokens = words.split(".", 2)
+    is_placed = len(tokens) > 1 and tokens[1] == event.workspace
+    if not (is_placed and event.id and event.type and event.resource.id and memoryview(event.payload)[0] == _BRACE):
         raise NotAnEvent(_unfit(event, words))
     if event.time.tzinfo is not UTC:
         try:

@@ -20,6 +20,7 @@ from airside.triggers.model import Automation
 _FIRST_REVISION: Final = 1
 _TICKED: Final = vocabulary.CLOCK_TICKED
 _NEVER: Final[Micros] = 2**63
+_TYPE_BEHIND: Final = subjects.TOKEN_CHARS + 1  # of the beginning of a subject
 _MAX_TYPES: Final = 10_000  # whose chances are remembered; senders choose types freely
 
 
@@ -52,7 +53,6 @@ class Backtest:
         self.engine = Engine(control=False, gaps_allowed=True)
         self.workspace = workspace
         self._posts = b"\n"  # how the subjects of posted entries begin; none does before the rules began
-        self._type_at = 0  # where their types do
         self._likely: dict[bytes, bool] = {}
         #: Entries folded, ticks among them.
         self.entries = 0
@@ -97,28 +97,32 @@ class Backtest:
         plane wrote, and others that were decoded. Raises PositionGap.
         """
         until = _NEVER if self._until is None else self._until
-        engine = self.engine
+        engine, posts, likely = self.engine, self._posts, self._likely
         for entry in entries:
             position, received, subject, data = entry
-            if received <= until and subject.startswith(self._posts) and self._is_idle(subject, data):
-                self.entries += 1
-                decided = engine.pass_over(position, received)
-            else:
+            if received > until or not subject.startswith(posts):
                 decided = self._decoded(entry, watch)
+                posts = self._posts
+                if self.cut_short:
+                    break
+            else:
+                self.entries += 1
+                words = subject[len(posts) + _TYPE_BEHIND :]
+                record = None if self._is_idle(data, likely.get(words), words) else _record(entry)
+                decided = engine.pass_over(position, received) if record is None else engine.step(record)
             if decided:
                 yield from decided
-            elif self.cut_short:
-                break
 
-    def _is_idle(self, subject: bytes, data: bytes) -> bool:
-        """Tell whether a posted entry can do no more than move the clock."""
-        words = subject[self._type_at :]
-        likely = self._likely.get(words)
+    def _is_idle(self, data: bytes, likely: bool | None, words: bytes) -> bool:
+        """Tell whether a posted entry can do no more than move the clock.
+
+        Its subject names its type in `words`. That it can matter is only believed: then looking into it saves nothing.
+        """
         if likely is None:
             likely = self.engine.concerns(self.workspace or "", words.decode("utf-8", "replace"), "")
             if len(self._likely) < _MAX_TYPES:
                 self._likely[words] = likely
-        if likely:  # the subject may say another type than the body: then looking again costs time, and nothing else
+        if likely:
             return False
         try:
             seen = stored.glance(data)
@@ -127,9 +131,8 @@ class Backtest:
         return not self.engine.concerns(seen.workspace, seen.type, seen.resource.id)
 
     def _decoded(self, entry: Stored, watch: Callable[[Record], None] | None) -> list[Firing]:
-        try:
-            record = stored.record(entry)
-        except stored.NotAnEvent:
+        record = _record(entry)
+        if record is None:
             self.entries += entry[2].startswith(self._posts)
             return self.pass_over(entry[0], entry[1])
         event = record.event
@@ -147,7 +150,7 @@ class Backtest:
         if self.began is None:
             self._begin(record)
         event = record.event
-        is_tick = event.type == _TICKED
+        is_tick = event.type == _TICKED and subjects.is_own(record.subject)
         if event.workspace != self.workspace and not is_tick:
             raise OtherWorkspace(
                 f"position {record.position} is of the workspace `{event.workspace}`, what came before of"
@@ -172,10 +175,16 @@ class Backtest:
     def _begin(self, record: Record) -> None:
         self.began, self.workspace = record.received, self.workspace or record.event.workspace
         self._posts = f"ev.{self.workspace}.".encode()
-        self._type_at = len(self._posts) + subjects.TOKEN_CHARS + 1
         for automation in self._automations:
             revision = self._revisions.get(automation.name, _FIRST_REVISION)
             self.engine.apply(automation, revision, at=record.received, position=0, workspace=self.workspace)
+
+
+def _record(entry: Stored) -> Record | None:
+    try:
+        return stored.record(entry)
+    except stored.NotAnEvent:
+        return None
 
 
 def listed(firings: Iterable[Firing]) -> list[dict[str, Any]]:
