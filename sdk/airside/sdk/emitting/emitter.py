@@ -98,6 +98,10 @@ class Emitter:
         except Exception as error:  # noqa: BLE001
             self._bad(error)
             return False
+        return self.send_line(line, durable=durable)
+
+    def send_line(self, line: bytes, *, durable: bool | None = None) -> bool:
+        """Put an event on its way that is written already, as `message.encode` writes them."""
         try:
             self.notices.counts["emitted"] += 1
             self.shipper.put(line, durable=self.settings.durable if durable is None else durable)

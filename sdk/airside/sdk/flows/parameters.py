@@ -26,9 +26,14 @@ class Parameters:
             raise BadOption(f"{self._name} does not say what it takes: {error}") from None
         if taken := OWN & set(self.signature.parameters):
             raise BadOption(f"{self._name}: a parameter must not be called {min(taken)}")
+        kinds = {parameter.kind for parameter in self.signature.parameters.values()}
+        #: The names of parameters that may all be given by position: most calls, bound without asking the signature.
+        self._plain = tuple(self.signature.parameters) if kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD} else None
 
     def bind(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Name the values of a call, defaults included. Raises BadParameters for a call that does not fit."""
+        if self._plain is not None and not keywords and len(arguments) == len(self._plain):
+            return dict(zip(self._plain, arguments, strict=True))
         try:
             bound = self.signature.bind(*arguments, **keywords)
         except TypeError as error:
@@ -38,6 +43,8 @@ class Parameters:
 
     def call(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Turn named values back into the arguments and keywords to call the function with."""
+        if self._plain is not None and len(values) == len(self._plain) and all(map(values.__contains__, self._plain)):
+            return tuple([values[name] for name in self._plain]), {}
         bound = inspect.BoundArguments(self.signature, dict(values))
         return bound.args, bound.kwargs
 

@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import emitter, heartbeat, message
+from airside.sdk.flows import writing
 from airside.sdk.flows.exceptions import text_of
+from airside.sdk.flows.writing import Related
 
 _MAX_TRACEBACK: Final = 16_000
 _MAX_MESSAGE: Final = 2_000
@@ -41,6 +43,9 @@ class Run:
     attempt: int = 0
     state: Kind | None = None
     is_own: bool = True
+    #: The part of its changes that stays the same, once it was written; and it as a related resource, by role.
+    written: str = field(default="", repr=False, compare=False)
+    known_as: dict[str, Related] = field(default_factory=dict, repr=False, compare=False)
     #: An agent holds it and it has not begun: it begins when the plane says yes, and not before.
     claimed: bool = False
 
@@ -53,6 +58,10 @@ class Run:
     def is_inside(self) -> bool:
         """Whether it is a part of another run of a flow."""
         return any(one.get("role") == "parent" for one in self.related)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Travel without what is kept for writing."""
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "written": "", "known_as": {}}
 
     def change(self, state: Kind, text: str = "", error: BaseException | None = None, **payload: Any) -> "Change":
         """Go to `state` here, and give the change for others to know. The event is made when it is asked for."""
@@ -92,7 +101,7 @@ class Change:
             "id": f"{run.id}.{self.seq}",
             "type": f"{run.kind}.{self.state.value}",
             "time": message.moment(self.time),
-            "source": _source(),
+            "source": _source,
             "resource": {"id": run.resource_id, "kind": run.kind, "name": run.name, "labels": run.labels},
             "related": run.related,
             "payload": payload,
@@ -144,7 +153,7 @@ class Emitting:
 
     def report(self, change: Change) -> None:
         """Put the change on its way."""
-        self._emitter.send(change.event())
+        send(self._emitter, change)
 
     def propose(self, change: Change) -> Verdict:
         """Put the change on its way, taking it for accepted."""
@@ -155,6 +164,18 @@ class Emitting:
         """Beat while the run is alive."""
         resource = {"id": run.resource_id, "kind": run.kind, "name": run.name}
         return heartbeat.heartbeat(resource, every=_HEARTBEAT_SECONDS, payload={"every_seconds": _HEARTBEAT_SECONDS})
+
+
+def send(to: emitter.Emitter, change: Change) -> None:
+    """Put a change on its way as an event, in the quickest way that there is for it. Never blocks, never raises."""
+    try:
+        line = writing.line(change, _source)
+    except UnicodeEncodeError:
+        line = None
+    if line is None:
+        to.send(change.event())
+    else:
+        to.send_line(line)
 
 
 _silent: Final = Silent()
@@ -196,15 +217,18 @@ def resource_id(run: str) -> str:
     return f"run://airside/{run}"
 
 
-def related(role: str, scheme: str, *names: str, kind: str | None = None) -> dict[str, Any]:
+def related(role: str, scheme: str, *names: str, kind: str | None = None) -> Related:
     """Write a related resource `scheme://name/name`."""
     path = "/".join(quote(name, safe="") for name in names)
-    return {"id": f"{scheme}://{path}", "role": role, "kind": kind or scheme, "name": names[-1]}
+    return Related(id=f"{scheme}://{path}", role=role, kind=kind or scheme, name=names[-1])
 
 
-def related_run(role: str, run: Run) -> dict[str, Any]:
+def related_run(role: str, run: Run) -> Related:
     """Write a run as a related resource."""
-    return {"id": run.resource_id, "role": role, "kind": run.kind, "name": run.name}
+    found = run.known_as.get(role)
+    if found is None:
+        found = run.known_as[role] = Related(id=run.resource_id, role=role, kind=run.kind, name=run.name)
+    return found
 
 
 def related_task_runs(role: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -222,11 +246,15 @@ def _error(error: BaseException) -> dict[str, Any]:
     return {"type": name, "message": text_of(error)[:_MAX_MESSAGE], "traceback": lines}
 
 
-def _source() -> str:
-    global _at  # noqa: PLW0603
-    if _at[0] != os.getpid():
-        _at = (os.getpid(), f"airside://{quote(socket.gethostname(), safe='')}/{os.getpid()}")
-    return _at[1]
+def _where() -> str:
+    """Name this process."""
+    return f"airside://{quote(socket.gethostname(), safe='')}/{os.getpid()}"
 
 
-_at = (0, "")
+def _begin_anew() -> None:
+    global _source  # noqa: PLW0603
+    _source = _where()
+
+
+_source = _where()
+os.register_at_fork(after_in_child=_begin_anew)
