@@ -73,7 +73,12 @@ async def test_the_manifests_hold_only_keys_that_kubernetes_knows() -> None:
 
 
 def test_the_manifest_is_one_that_kubernetes_can_read_and_lets_nothing_in() -> None:
-    deployment, policy = manifests()
+    found = {document["kind"]: document for document in manifests()}
+    deployment, policy = found["Deployment"], found["NetworkPolicy"]
+    account = found["ServiceAccount"]["metadata"]["name"]
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account
+    assert found["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": account}]
+    assert found["RoleBinding"]["roleRef"]["name"] == found["Role"]["metadata"]["name"]
     pod = deployment["spec"]["template"]
     assert pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
     (container,) = pod["spec"]["containers"]

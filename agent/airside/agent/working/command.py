@@ -158,6 +158,7 @@ async def work(
     handle_signals: bool = False,
 ) -> "Worker":
     """Run one agent to its end, in order, with watchers beside it; gives it with its counts."""
+    from airside.agent.working import infrastructure
     from airside.agent.working.plane import Plane
     from airside.agent.working.worker import Worker
     from airside.sdk.flows.log_outbox import LogOutbox
@@ -177,6 +178,7 @@ async def work(
             await watchers.close()
         await asyncio.to_thread(outbox.flush)
         await plane.close()
+        await infrastructure.close()
         shutil.rmtree(plan.runs, ignore_errors=True)
     return worker
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airside.agent.working.exceptions import CannotPrepare
-from airside.agent.working.infrastructure import docker, process
+from airside.agent.working.infrastructure import docker, kubernetes, process
 from airside.agent.working.infrastructure.job import Ended, Found, Job, Running
 from airside.events import infrastructure
 
-__all__ = ["KINDS", "Ended", "Found", "Job", "Running", "settings_of", "start", "working"]
+__all__ = ["KINDS", "Ended", "Found", "Job", "Running", "close", "settings_of", "start", "working"]
 
 
 async def _nothing(plane: Mapping[str, str]) -> list[Found]:
@@ -38,6 +38,7 @@ class _Kind:
 KINDS: Final[Mapping[str, _Kind]] = {
     "process": _Kind(process.start),
     "docker": _Kind(docker.start, docker.works, docker.find),
+    "kubernetes": _Kind(kubernetes.start, kubernetes.works, kubernetes.find),
 }
 
 
@@ -54,6 +55,11 @@ async def start(job: Job, settings: infrastructure.Infrastructure) -> Running:
     return await KINDS[settings.kind].start(job, settings)
 
 
+async def close() -> None:
+    """Close connections to engines, at the agent's end."""
+    await kubernetes.forget()
+
+
 async def working(kinds: tuple[str, ...]) -> dict[str, str]:
     """Ask which of these kinds work on this machine now; says of each why it does not, empty when it does."""
-    return {kind: await KINDS[kind].works() for kind in kinds if kind in KINDS}
+    return {kind: await KINDS[kind].works() for kind in kinds}

@@ -72,7 +72,8 @@ class Found:
     name: str
     seq: int
     grace: float
-    take: Callable[[Callable[[str, str], object]], Running] = field(repr=False)
+    #: Takes it up: where its lines go, and the time of the last that was told.
+    take: Callable[[Callable[[str, str], object], str], Running] = field(repr=False)
     remove: Callable[[], Awaitable[None]] = field(repr=False)
 
     @classmethod
@@ -80,7 +81,7 @@ class Found:
         cls,
         kind: str,
         labels: Mapping[str, str],
-        take: Callable[[Callable[[str, str], object]], Running],
+        take: Callable[[Callable[[str, str], object], str], Running],
         remove: Callable[[], Awaitable[None]],
     ) -> "Found":
         """Read the labels that `labels_of` made."""

@@ -26,12 +26,15 @@ Say = Callable[[str, str], object]
 class Container:
     """A container that was started, by this agent or by one that is gone."""
 
-    def __init__(self, engine: Engine, container: str, say: Say, *, memory: str | None, keep: bool) -> None:
+    def __init__(
+        self, engine: Engine, container: str, say: Say, *, memory: str | None, keep: bool, since: str = ""
+    ) -> None:
         self._engine = engine
         self._id = container
         self._say = say
         self._memory = memory
         self._keep = keep
+        self._since = since
 
     async def ended(self) -> Ended:
         """Wait for its end, telling what it prints, and remove it unless it is to stay."""
@@ -96,7 +99,7 @@ class Container:
 
     def _follow(self, name: str, say: Callable[[str, str], object]) -> None:
         """Tell one of its streams to its end; goes on where a connection broke. Blocks."""
-        last = ""
+        last = self._since
 
         def follow() -> bool:
             nonlocal last
@@ -159,17 +162,24 @@ async def find(plane: Mapping[str, str]) -> list[Found]:
     found = []
     for entry in await engine.ask(engine.client.containers, all=True, filters=wanted):
         labels = {key.removeprefix(wishes.PREFIX): text for key, text in (entry.get("Labels") or {}).items()}
-        if "claim" not in labels or (labels.get("keep") and entry.get("State") not in ("created", "running", "paused")):
+        if "claim" not in labels:
             continue
-
-        def taken(say: Say, entry: Any = entry, labels: Mapping[str, str] = labels) -> Container:
-            return Container(engine, entry["Id"], say, memory=None, keep=bool(labels.get("keep")))
-
-        async def removed(container: str = entry["Id"]) -> None:
-            await _remove(engine, container)
-
-        found.append(Found.of("docker", labels, taken, removed))
+        found.append(_found(engine, entry, labels))
     return found
+
+
+def _found(engine: Engine, entry: Mapping[str, Any], labels: Mapping[str, str]) -> Found:
+    keep = bool(labels.get("keep"))
+
+    def taken(say: Say, since: str) -> Container:
+        return Container(engine, entry["Id"], say, memory=None, keep=keep, since=since)
+
+    async def removed() -> None:
+        if keep and entry.get("State") == "exited":
+            return
+        await _remove(engine, entry["Id"])
+
+    return Found.of("docker", labels, taken, removed)
 
 
 async def _bring(engine: Engine, job: Job, settings: infrastructure.Docker) -> None:
