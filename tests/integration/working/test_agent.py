@@ -186,6 +186,25 @@ def test_what_runs_goes_on_while_the_plane_is_away_and_is_told_later(
     assert [event["id"] for event in posted if event["type"] == "flow_run.completed"] == [f"{run}.4"]
 
 
+def test_a_run_that_is_to_be_started_anew_elsewhere_is_ended_before_its_lease_is(
+    plane: AgentPlane, tmp_path: Path, code: Path
+) -> None:
+    anew, stays = tmp_path / "anew", tmp_path / "stays"
+    plane.lease_seconds = 4.0
+    plane.give("flows.py:stubborn", {"file": str(anew)}, storage=path(code), on_lost="requeue")
+    plane.give("flows.py:waits", {"file": str(stays)}, storage=path(code))
+    process = agent(plane, tmp_path)
+    wait(lambda: anew.exists() and anew.read_text() and stays.exists() and stays.read_text())
+    renewed = len(plane.bodies("/api/work/renew"))
+    wait(lambda: len(plane.bodies("/api/work/renew")) > renewed)
+    plane.away = True
+    wait(lambda: not alive(int(anew.read_text())))
+    assert alive(int(stays.read_text()))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=10)
+    wait(lambda: not alive(int(stays.read_text())), 15)
+
+
 def test_ctrl_c_waits_for_what_runs(plane: AgentPlane, tmp_path: Path, code: Path) -> None:
     file = tmp_path / "pid"
     plane.give("flows.py:waits", {"file": str(file)}, storage=path(code))

@@ -55,10 +55,11 @@ class Execution:
             self._over.set()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def end(self, reason: str, *, notice: float = 0.0) -> None:
-        """End the run: after `notice` seconds ask it to, and after its grace see to it."""
+    def end(self, reason: str, *, notice: float = 0.0, grace: float | None = None) -> None:
+        """End the run: after `notice` seconds ask it to, and after its grace, or `grace` if that is less, see to it."""
         if not self._asked:
             self._asked = reason
+            self._grace = self._grace if grace is None else min(self._grace, grace)
             self._ending = asyncio.ensure_future(self._end(min(notice, self._grace)))
 
     def give_back(self) -> None:
@@ -68,7 +69,7 @@ class Execution:
     async def _in(self, folder: Path) -> dict[str, Any]:
         job = Job(self.claim, folder, self._output.take, self._plane)
         settings = infrastructure.settings_of(job)
-        self._grace = settings.grace
+        self._grace = min(self._grace, settings.grace) if self._asked else settings.grace
         if settings.kind not in self._kinds:
             return self._told("returned", None, f"this agent starts no {settings.kind}, only {', '.join(self._kinds)}")
         if self._asked:

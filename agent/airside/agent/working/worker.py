@@ -23,9 +23,13 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _MAX_PAUSE_SECONDS: Final = 15.0
 #: So often a lease is renewed while it lasts.
 _RENEWALS: Final = 3
+#: Of its lease: when it was not renewed for so long, a run that is to be started anew elsewhere is ended here before.
+_TIME_TO_END: Final = 0.6
+_TIME_TO_KILL: Final = 0.25
 _LAST_ANSWER_SECONDS: Final = 2.0
 #: So often is seen which kinds of infrastructure work here.
 _LOOK_SECONDS: Final = 60.0
+_FENCE_SECONDS: Final = 0.2
 
 
 async def _process_alone() -> list[str]:
@@ -56,6 +60,8 @@ class Plan:
 class _Held:
     execution: Execution
     work: "asyncio.Task[None]"
+    #: When the plane was last asked to keep the claim and did, by the monotonic clock.
+    kept: float = field(default_factory=time.monotonic)
 
 
 class Worker:
@@ -92,7 +98,7 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped, or done. Raises PlaneRefuses when the plane does not take this agent."""
         await self._register()
-        beside = [asyncio.ensure_future(each()) for each in (self._renewing, self._beating)]
+        beside = [asyncio.ensure_future(each()) for each in (self._renewing, self._beating, self._fencing)]
         claiming = asyncio.ensure_future(self._claiming())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -228,8 +234,9 @@ class Worker:
             await asyncio.sleep(min(leases, default=3.0) / _RENEWALS)
             if not self._held:
                 continue
+            tokens, asked = list(self._held), time.monotonic()
             try:
-                lost, cancel = await self._plane.renew(list(self._held))
+                lost, cancel = await self._plane.renew(tokens)
             except PlaneAway as error:
                 self._told(str(error))
                 continue
@@ -237,10 +244,23 @@ class Worker:
                 self._told(str(error))
                 continue
             self._told("")
+            for token in set(tokens) & set(self._held):
+                self._held[token].kept = asked
             for token in lost & set(self._held):
                 self._lose(self._held.pop(token).execution)
             for token in cancel & set(self._held):
                 self._cancel(self._held[token].execution)
+
+    async def _fencing(self) -> None:
+        """End runs that the plane starts anew when it does not hear of this agent, before it does."""
+        while True:
+            await asyncio.sleep(_FENCE_SECONDS)
+            now = time.monotonic()
+            for token, held in list(self._held.items()):
+                claim = held.execution.claim
+                is_late = now - held.kept > _TIME_TO_END * claim.lease_seconds
+                if is_late and claim.deployment.get("on_lost") == "requeue":
+                    self._lose(self._held.pop(token).execution, _TIME_TO_KILL * claim.lease_seconds)
 
     async def _beating(self) -> None:
         """Say that the agent lives; learn what is to be cancelled."""
@@ -266,10 +286,10 @@ class Worker:
             if held.execution.claim.run in cancel:
                 self._cancel(held.execution)
 
-    def _lose(self, execution: Execution) -> None:
+    def _lose(self, execution: Execution, grace: float | None = None) -> None:
         claim = execution.claim
         self._say(f"{claim.name} ({claim.run}) is not this agent's any more: its process ends")
-        execution.end("its lease was lost")
+        execution.end("its lease was lost", grace=grace)
 
     def _cancel(self, execution: Execution) -> None:
         """End a run that somebody cancelled: its own process knows too, and may end by itself in good order."""
