@@ -131,3 +131,60 @@ async def test_a_schedule_whose_runs_could_not_begin_is_refused_when_it_is_appli
     answer = await client.post("/api/deployments", json={**NIGHTLY, "schedules": schedules})
     assert answer.status_code == 422
     assert answer.json()["problems"] == [{"field": "schedules.0.parameters.rows", "message": "must be integer"}]
+
+
+SCHEDULES = [
+    {"name": "early", "cron": "0 6 * * *", "timezone": "Europe/Amsterdam"},
+    {"name": "office", "rrule": "FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=9"},
+]
+
+
+async def test_a_schedule_is_switched_off_alone_and_stays_so_when_the_same_is_applied(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": SCHEDULES})
+    address = "/api/deployments/nightly/prod"
+    await scheduled(client, 2)
+    paused = await client.post(f"{address}/schedules/early/pause")
+    assert paused.json() == {"name": "nightly/prod", "schedule": "early", "revision": 2, "enabled": False}
+    (left,) = await scheduled(client, 1)
+    payload = (await client.get(f"/api/runs/{left['id']}")).json()["events"][0]["payload"]
+    assert payload["schedule"] == "office"
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": SCHEDULES, "queue": "etl"})
+    shown = (await client.get(address)).json()
+    assert [one.get("enabled", True) for one in shown["document"]["schedules"]] == [False, True]
+    assert {run["schedule"] for run in shown["next"]} == {"office"}
+    told = [{**SCHEDULES[0], "enabled": True}, SCHEDULES[1]]
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": told, "queue": "etl"})
+    await scheduled(client, 2)
+    assert (await client.post(f"{address}/schedules/late/pause")).status_code == 404
+
+
+async def test_the_next_runs_are_told_in_the_zone_of_their_schedule(plane: Plane) -> None:
+    _, client = plane
+    seldom = {"name": "seldom", "rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"}
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": [*SCHEDULES, seldom]})
+    following = (await client.get("/api/deployments/nightly/prod")).json()["next"]
+    assert [run["schedule"] for run in following][-1] == "seldom"
+    assert len(following) == 6
+    assert all("T06:00:00+0" in run["at"] for run in following if run["schedule"] == "early")
+    await client.post("/api/deployments/nightly/prod/pause")
+    assert (await client.get("/api/deployments/nightly/prod")).json()["next"] == []
+
+
+async def test_a_dry_run_says_what_would_change_and_changes_nothing(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json={**NIGHTLY, "schedules": SCHEDULES})
+    await client.post("/api/deployments/nightly/prod/pause")
+    changed = [{**SCHEDULES[0], "cron": "0 7 * * *"}, SCHEDULES[1]]
+    wanted = [{**NIGHTLY, "schedules": changed, "parameters": {"day": "monday"}}, {**NIGHTLY, "name": "new"}]
+    answer = (await client.post("/api/deployments", params={"dry_run": True}, json=wanted)).json()["items"]
+    assert [(one["name"], one["revision"], one["change"]) for one in answer] == [
+        ("nightly/prod", 3, "updated"),
+        ("nightly/new", 1, "created"),
+    ]
+    assert answer[0]["differences"] == [
+        {"field": "parameters.day", "before": "today", "after": "monday"},
+        {"field": "schedules.early", "before": SCHEDULES[0], "after": changed[0]},
+    ]
+    (held,) = (await client.get("/api/deployments")).json()["items"]
+    assert (held["revision"], held["document"]["parameters"]) == (2, {"day": "today"})

@@ -111,3 +111,82 @@ def test_a_flow_is_deployed_and_run_from_python() -> None:
         run_deployment("here/python", {"rows": "many"}, wait=False)
     with pytest.raises(NotFound):
         run_deployment("here/nowhere", wait=False)
+
+
+def test_several_schedules_and_all_that_people_set_are_built(tmp_path: Path) -> None:
+    build(
+        *("-n", "many", "--cron", "0 6 * * *", "--cron", "0 18 * * *", "--rrule", "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9"),
+        *(
+            "--every",
+            "2h",
+            "--at",
+            "2030-01-31T18:00",
+            "--anchor",
+            "2026-01-05T09:00",
+            "--timezone",
+            "Europe/Amsterdam",
+        ),
+        *("-p", "day=2026", "--tag", "x", "--priority", "1", "--concurrency", "2", "--on-full", "cancel_new"),
+        *("--storage", "s3://code/etl", "--credentials", "env:ETL", "--folder", "flows", "--retries", "2"),
+    )
+    found = yaml.safe_load((tmp_path / "deployment.yaml").read_text())
+    assert [one["name"] for one in found["schedules"]] == ["cron", "cron-2", "every", "rrule", "at"]
+    assert {one["timezone"] for one in found["schedules"]} == {"Europe/Amsterdam"}
+    assert found["parameters"] == {"day": "2026"}  # a text, for the flow takes a text
+    assert (found["tags"], found["priority"], found["retries"]) == (["finance", "x"], 1, 2)
+    assert found["concurrency"] == {"limit": 2, "on_full": "cancel_new"}
+    assert found["storage"] == {
+        "kind": "fsspec",
+        "url": "s3://code/etl",
+        "folder": "flows",
+        "credentials": "env:ETL",
+    }
+    assert airside("deployments", "apply", "deployment.yaml", "--json").json[0]["change"] == "created"
+    for storage in ("https://example.org/a", "s3://me:word@code/etl", "nowhere"):
+        assert airside("deployments", "build", "load_flow.py:load", "-n", "x", "--storage", storage).code != 0
+
+
+def test_the_nearest_file_of_the_project_is_applied_and_all_its_mistakes_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("-n", "near")
+    one = yaml.safe_load((tmp_path / "deployment.yaml").read_text())
+    two = one | {"name": "far", "schedules": [{"every": "1h", "parameters": {"day": "x"}}]}
+    file = tmp_path / "airside.yaml"
+    file.write_text(yaml.safe_dump_all([one, two]))
+    (tmp_path / "inner/most").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "inner/most")
+    tried = airside("deployments", "apply", "--dry-run")
+    assert tried.code == 0, tried.err
+    assert [row[2] for row in tried.rows[1:]] == ["created", "created"]
+    assert str(file) in tried.err
+    assert airside("deployments", "show", "load/near").code == 1
+    assert [row[2] for row in airside("deployments", "apply").rows[1:]] == ["created", "created"]
+    file.write_text(yaml.safe_dump_all([one | {"quue": "x"}, two | {"schedules": [{"every": "soon"}]}]))
+    ran = airside("deployments", "apply")
+    assert ran.code == 1
+    assert "load/near: quue: unknown key; did you mean `queue`?" in ran.err
+    assert "load/far: schedules.0.every: must be" in ran.err
+    file.write_text(yaml.safe_dump_all([one, two | {"schedules": [{"every": "1h"}]}]))
+    assert "load/far: schedules.0.parameters.day: is required" in airside("deployments", "apply").err
+    monkeypatch.chdir("/")
+    assert "no airside.yaml here" in airside("deployments", "apply").err
+
+
+def test_a_schedule_is_looked_at_paused_and_resumed_by_its_name() -> None:
+    build("-n", "two", "--cron", "0 6 * * *", "--every", "1h", "--timezone", "Europe/Amsterdam", "-p", "day=x")
+    airside("deployments", "apply", "deployment.yaml")
+    listed = airside("deployments", "schedule", "ls", "load/two").rows[1:]
+    assert [(row[0], row[2]) for row in listed] == [("cron", "yes"), ("every", "yes")]
+    assert listed[0][3].endswith("Europe/Amsterdam")
+    assert " 06:00:00+0" in listed[0][3]
+    assert "say which" in airside("deployments", "schedule", "pause", "load/two").err
+    assert airside("deployments", "schedule", "pause", "load/two", "cron").code == 0
+    assert [row[2] for row in airside("deployments", "schedule", "ls", "load/two").rows[1:]] == ["no", "yes"]
+    shown = [row for row in airside("deployments", "show", "load/two").rows if row[0] == "next"]
+    assert len(shown) == 5
+    assert all(row[1].endswith("Europe/Amsterdam, every") for row in shown)
+    airside("deployments", "apply", "deployment.yaml")
+    assert airside("deployments", "schedule", "ls", "load/two").rows[1][2] == "no"
+    assert airside("deployments", "schedule", "resume", "load/two", "cron").code == 0
+    assert airside("deployments", "schedule", "pause", "load/two", "none").code == 1

@@ -1,5 +1,6 @@
 """Deployments: applying documents, looking at them, pausing them, starting runs."""
 
+import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -92,7 +93,7 @@ async def apply_deployments(
     Mistakes are answered all at once, and nothing is applied then.
     """
     plane, principal = plane_of(request), principal_of(request)
-    found = _parse(await read_text(request, plane))
+    found = await asyncio.to_thread(_parse, await read_text(request, plane))
     if dry_run:
         held = plane.deployments.book.deployments
         items = [_would(held.get((principal.workspace, one.full_name)), one) for one in found]
@@ -108,7 +109,7 @@ async def apply_deployments(
     responses=documents.answers(404, good=_EXAMPLE | {"next": [_NEXT]}),
 )
 async def show_deployment(request: Request, flow: str, name: str) -> Response:
-    """Give one deployment, with the next five runs of its schedules: when, in the schedule's zone, and by which."""
+    """Give one deployment, with the next runs of its schedules: when, in the schedule's zone, and by which."""
     held = _held(request, flow, name)
     return answer(held.to_dict() | {"next": coming(held, wall_clock())})
 

@@ -48,12 +48,17 @@ def ahead(schedule: Schedule, moment: Micros) -> list[Micros]:
 
 
 def coming(held: Held, moment: Micros, count: int = 5) -> list[dict[str, str]]:
-    """Give the next moments of all schedules that are on, each in its own zone; none when the deployment is paused."""
+    """Give the next moments, each in the zone of its schedule; none when the deployment is paused.
+
+    There are at least `count` of all that there are, and the next one of each schedule that is on.
+    """
     on = [one for one in held.document.schedules if one.enabled] if held.document.enabled else []
-    found = sorted((due, one.name, one.timezone) for one in on for due in islice(after(one, moment), count))
+    each = [[(due, one.name, one.timezone) for due in islice(after(one, moment), count)] for one in on]
+    first = sorted(entry for entries in each for entry in entries)[:count]
+    found = sorted({*first, *(entries[0] for entries in each if entries)})
     return [
         {"schedule": name, "at": from_micros(due).astimezone(zones.zone(zone)).isoformat(), "timezone": zone}
-        for due, name, zone in found[:count]
+        for due, name, zone in found
     ]
 
 

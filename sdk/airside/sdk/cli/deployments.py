@@ -1,6 +1,6 @@
 """`airside deployments`: flows that the server can have started."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -8,6 +8,8 @@ from airside.sdk.cli import deployments_apply, deployments_build, deployments_sc
 from airside.sdk.cli.deployments_shared import Name, infrastructure, path_of, values, when
 from airside.sdk.cli.failures import FAILED, Failure
 from airside.sdk.cli.options import AsJson
+
+_NEXT: Final = 5  # runs that `show` lists
 
 app = tree.new_group(("deployments",), "Say which flows the server may have started, where, and when.")
 
@@ -48,7 +50,9 @@ def show(name: Name, as_json: AsJson = False) -> None:
         output.as_json(found)
         return
     output.fields([("name", found["name"]), ("revision", found["revision"]), ("paused", not found["enabled"])])
-    output.fields(("next", f"{deployments_schedules.at(run)}, {run['schedule']}") for run in found.get("next", []))
+    output.fields(
+        ("next", f"{deployments_schedules.at(run)}, {run['schedule']}") for run in found.get("next", [])[:_NEXT]
+    )
     output.line()
     for line in yaml.safe_dump(found["document"], sort_keys=False, allow_unicode=True).splitlines():
         output.line(output.plain(line))

@@ -2,14 +2,17 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airside.sdk.cli import options, output
 from airside.sdk.cli.deployments_shared import checked
-from airside.sdk.cli.failures import Failure
+from airside.sdk.cli.failures import FAILED, Failure, place_and_message
 from airside.sdk.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from airside.events.deployments import Deployment
 
 EXAMPLES = (
     "airside deployments apply deployment.yaml",
@@ -34,13 +37,18 @@ def apply(
     All are checked first: when one is wrong, each mistake is told, and nothing is changed.
     """
     from airside.sdk.deploying import reading, sending
+    from airside.sdk.exceptions import Refused
 
     found = files or [_nearest()]
     documents = [made for file in found for made in checked(partial(reading.read, file), str(file))]
     body = [sending.to_body(one) for one in documents]
     with options.connect() as client:
         parameters = {"dry_run": "true"} if dry_run else None
-        changes = client.request("POST", "/api/deployments", parameters=parameters, body=body)["items"]
+        try:
+            changes = client.request("POST", "/api/deployments", parameters=parameters, body=body)["items"]
+        except Refused as error:
+            details = [place_and_message(_named(problem, documents)) for problem in error.problems]
+            raise Failure(str(error), code=FAILED, details=details) from error
     if as_json:
         output.as_json(changes)
         return
@@ -62,6 +70,14 @@ def _nearest() -> Path:
         )
     output.note(f"applying {found}")
     return found
+
+
+def _named(problem: dict[str, Any], documents: "list[Deployment]") -> dict[str, Any]:
+    """Say which deployment it is where the server says its place: `1.schedules.0` is `load/far: schedules.0`."""
+    place, _, field = str(problem.get("field", "")).partition(".")
+    if not place.isdigit() or int(place) >= len(documents):
+        return problem
+    return {**problem, "field": f"{documents[int(place)].full_name}: {field}".rstrip(": ")}
 
 
 def _difference(one: dict[str, Any]) -> str:

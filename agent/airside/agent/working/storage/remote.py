@@ -50,6 +50,7 @@ async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = No
         version = await asyncio.shield(fetching)
     except asyncio.CancelledError:
         stop.set()
+        fetching.add_done_callback(lambda done: done.exception())  # it ends by itself, and nobody waits for it
         raise
     except CannotPrepare as error:
         raise CannotPrepare(credentials.hide(str(error), secrets)) from None
