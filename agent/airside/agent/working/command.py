@@ -195,7 +195,13 @@ def _deliver(environment: Mapping[str, str]) -> str:
 def _folder_of_runs(home: Path) -> Path:
     """Give this process a folder for its runs, and remove those of processes that are gone."""
     above = home / "agent" / "runs"
-    above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Failure(
+            f"the agent needs a folder of its own, and {above} cannot be made: {error.strerror}",
+            hint="set AIRSIDE_HOME to a folder that this user may write",
+        ) from error
     for left in above.iterdir():
         if left.name.isdigit() and not _lives(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
