@@ -83,10 +83,10 @@ class Flow(Generic[P, R]):
     def deploy(self, name: str, **options: Any) -> str:
         """Create or update the deployment `flow/name` on the server; gives that name. Only metadata is sent.
 
-        Options: `cron`, `every` (`10m`, or seconds), `rrule`, `at`, each one or a list, with `timezone` and `anchor`; or
-        `schedules` as in the file; `queue`, `parameters`, `tags`, `priority`, `concurrency`, `retries`, `timeout`,
-        `storage`, `infrastructure`, `on_lost`, as in the file of `airside deployments build`. Without `storage` the code
-        is this flow's file where it lies. Raises InvalidDeployment, BadOption and ClientError.
+        Options: `cron`, `every` (`10m`, or seconds), `rrule`, `at`, each one or a list, with `timezone` and `anchor`,
+        or `schedules` as in the file; `queue`, `parameters`, `tags`, `priority`, `concurrency`, `retries`, `timeout`,
+        `storage`, `infrastructure`, `on_lost`, as in the file of `airside deployments build`. Without `storage` the
+        code is this flow's file where it lies. Raises InvalidDeployment, BadOption and ClientError.
         """
         from airside.sdk.deploying import sending  # noqa: PLC0415 - most flows are not deployed from Python
 
