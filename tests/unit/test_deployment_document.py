@@ -103,9 +103,27 @@ def test_a_recurrence_rule_is_refused_with_the_part_that_is_wrong(rule: str, mes
     assert message in refused(schedules=[{"rrule": rule}])["schedules.0.rrule"]
 
 
-def test_no_secret_is_taken_into_a_document() -> None:
-    assert "password" in refused(storage={"kind": "git", "url": "https://me:pw@example.org/a.git"})["storage.url"]
-    assert "storage.credentials" in refused(storage={"kind": "git", "url": "https://a.b/c", "credentials": "ghp_abc"})
+@pytest.mark.parametrize(
+    ("storage", "field"),
+    [
+        ({"kind": "git", "url": "https://me:pw-secret@example.org/a.git"}, "storage.url"),
+        ({"kind": "git", "url": "https://pw-secret@example.org/a.git"}, "storage.url"),
+        ({"kind": "git", "url": "https://a.b/c", "credentials": "pw-secret"}, "storage.credentials"),
+        ({"kind": "fsspec", "url": "sftp://me:pw-secret@a.b/c"}, "storage.url"),
+        ({"kind": "fsspec", "url": "abfs://c/d?sig=pw-secret"}, "storage"),
+        ({"kind": "fsspec", "url": "s3://a/b", "options": {"secret": "pw-secret"}}, "storage"),
+        ({"kind": "fsspec", "url": "s3://a/b", "options": {"endpoint_url": "http://k:pw-secret@c"}}, "storage"),
+    ],
+)
+def test_no_secret_is_taken_into_a_document_nor_told_when_it_is_refused(storage: dict[str, object], field: str) -> None:
+    found = refused(storage=storage)
+    assert set(found) == {field}
+    assert "pw-secret" not in str(found)
+
+
+@pytest.mark.parametrize("url", ["simplecache::s3://a/b", "file:///etc", "github://a:b@c/", "s3:///b", "http://a/b"])
+def test_a_place_that_fsspec_would_chain_or_that_is_none_is_refused(url: str) -> None:
+    assert set(refused(storage={"kind": "fsspec", "url": url})) <= {"storage", "storage.url"}
 
 
 def test_two_schedules_of_one_name_are_refused() -> None:

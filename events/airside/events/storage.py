@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from airside.events.strict import Strict, nearest
 
-_CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}|block:[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}")
 _S3: Final = ("endpoint_url", "region", "profile", "anonymous")
 _GCS: Final = ("endpoint_url", "project", "anonymous")
 _AZURE: Final = ("account_name", "account_host", "anonymous")
@@ -46,7 +46,9 @@ def _without_password(address: str) -> str:
 
 def _credentials(text: str) -> str:
     if not _CREDENTIALS.fullmatch(text):
-        raise ValueError("must name what the agent has: env:NAME (a variable of its environment) or block:NAME")
+        raise ValueError(
+            "must name what the agent has: env:NAME, a variable of its environment; never the secret itself"
+        )
     return text
 
 

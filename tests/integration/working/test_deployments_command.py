@@ -173,6 +173,18 @@ def test_the_nearest_file_of_the_project_is_applied_and_all_its_mistakes_are_tol
     assert "no airside.yaml here" in airside("deployments", "apply").err
 
 
+def test_a_file_that_says_that_it_is_enabled_resumes_what_was_paused(tmp_path: Path) -> None:
+    build("-n", "said", "--every", "1h", "-p", "day=x")
+    airside("deployments", "apply", "deployment.yaml")
+    airside("deployments", "pause", "load/said")
+    airside("deployments", "apply", "deployment.yaml")
+    assert airside("deployments", "show", "load/said", "--json").json["enabled"] is False
+    with (tmp_path / "deployment.yaml").open("a") as file:
+        file.write("enabled: true\n")
+    assert airside("deployments", "apply", "deployment.yaml", "--json").json[0]["change"] == "updated"
+    assert airside("deployments", "show", "load/said", "--json").json["enabled"] is True
+
+
 def test_a_schedule_is_looked_at_paused_and_resumed_by_its_name() -> None:
     build("-n", "two", "--cron", "0 6 * * *", "--every", "1h", "--timezone", "Europe/Amsterdam", "-p", "day=x")
     airside("deployments", "apply", "deployment.yaml")
