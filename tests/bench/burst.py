@@ -38,7 +38,7 @@ def main() -> None:
 
 def _measure(up: Up, folder: Path, deployments: int) -> None:
     with up.client() as client:
-        made = Burst(folder, client, deployments, _SLOTS, seconds=0.02, queue_limit=9, deployment_limit=3)
+        made = Burst(folder, client, deployments, _SLOTS, seconds=0.3, queue_limit=9, deployment_limit=3)
         made.deploy(ahead_seconds=10 + made.wanted / 100)
         kill_at = [made.wanted // 5, made.wanted // 2]
         took = burst.carried_out(made, up.url, [4, 4, 4], kill_at, seconds=3_600)

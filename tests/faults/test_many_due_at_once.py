@@ -16,15 +16,18 @@ def test_all_run_once_and_limits_hold_at_every_moment_though_two_of_three_agents
                 client,
                 deployments=5,
                 slots=6,
-                seconds=0.05,
+                seconds=0.7,
                 queue_limit=7,
                 deployment_limit=2,
             )
             made.deploy(ahead_seconds=3)
             burst.carried_out(made, up.url, limits=[3, 3, 3], kill_at=[4, 10], seconds=120)
             assert made.faults() == []
-            faults, most = burst.faults_of_log(burst.changes(client), made)
+            events = burst.changes(client)
+            faults, most = burst.faults_of_log(events, made)
             assert faults == []
             assert 1 < most <= 7
+            lost = [event for event in events if event["type"] == "flow_run.crashed"]
+            assert len(lost) >= 2  # each of the killed agents had a run in its middle
     finally:
         up.stop()

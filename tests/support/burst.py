@@ -108,6 +108,10 @@ class Burst:
                     found.append(json.loads(text))
         return found
 
+    def at_work(self, agent: int) -> bool:
+        """Tell whether a process of this agent's is in the middle of a run."""
+        return any(one["ended"] is None and _parent(one["pid"]) == agent for one in self.written())
+
     def done(self) -> int:
         """Count the slots that a run has carried out."""
         return len({(one["deployment"], one["slot"]) for one in self.written() if one["ended"] is not None})
@@ -174,6 +178,14 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+def _parent(pid: int) -> int | None:
+    """Give the number of a process' parent; None when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def _most_at_once(spans: list[tuple[float, float]]) -> int:
     steps = sorted([(began, 1) for began, _ in spans] + [(ended, -1) for _, ended in spans])
     most = count = 0
@@ -189,11 +201,11 @@ def carried_out(burst: Burst, url: str, limits: list[int], kill_at: list[int], s
     left, to_kill, began = list(agents), list(kill_at), time.monotonic()
     try:
         while (done := burst.done()) < burst.wanted:
-            if to_kill and done >= to_kill[0]:
+            if to_kill and done >= to_kill[0] and burst.at_work(left[0].pid):
                 to_kill.pop(0)
                 kill(left.pop(0))
             assert time.monotonic() - began < seconds, f"{done} of {burst.wanted} done"
-            time.sleep(0.2)
+            time.sleep(0.1)
         return time.monotonic() - began
     finally:
         for one in left:
