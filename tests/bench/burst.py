@@ -49,12 +49,10 @@ def _measure(up: Up, folder: Path, deployments: int) -> None:
     waited = _waited(made, events)
     print(f"{made.wanted} runs of {deployments} deployments, all due at {made.due:%H:%M:%S}: {took:.0f} s")
     print(f"changes on the log: {dict(Counter(event['type'].partition('.')[2] for event in events))}")
-    print(
-        f"runs with agents at once: {most} at most (limit {made.queue_limit}, of a deployment {made.deployment_limit})"
-    )
-    print(
-        f"claim to running: median {statistics.median(waited):.2f} s, 95% {sorted(waited)[int(len(waited) * 0.95)]:.2f} s"
-    )
+    limits = f"limit {made.queue_limit}, of a deployment {made.deployment_limit}"
+    print(f"runs with agents at once: {most} at most ({limits})")
+    slow = sorted(waited)[int(len(waited) * 0.95)]
+    print(f"claim to running: median {statistics.median(waited):.2f} s, 95% {slow:.2f} s")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"CPU of the runs' agents that ended: {used.ru_utime + used.ru_stime:.0f} s")
     print("\n".join(wrong) or "nothing was wrong: each slot done once, none twice at a time, limits kept")
