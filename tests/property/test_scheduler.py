@@ -23,6 +23,7 @@ from airside.events.log import Log, connect
 from airside.events.wire import Micros, Record
 
 START: Micros = 1_790_000_000 * SECOND  # in the future of no test: schedulers are told what time it is
+OFFICE = {"name": "office", "rrule": "FREQ=HOURLY;INTERVAL=3;BYMINUTE=10,40", "anchor": "2026-01-05T01:00:00"}
 
 
 def held(catchup: str, minutes: int) -> Held:
@@ -31,7 +32,11 @@ def held(catchup: str, minutes: int) -> Held:
             "name": "prod",
             "flow": "f",
             "entrypoint": "f.py:f",
-            "schedules": [{"every": f"{minutes}m", "catchup": catchup}, {"name": "daily", "cron": "30 2 * * *"}],
+            "schedules": [
+                {"every": f"{minutes}m", "catchup": catchup},
+                {"name": "daily", "cron": "30 2 * * *"},
+                OFFICE,
+            ],
         }
     )
     return Held("default", document, 1, 1, START, START)
