@@ -185,6 +185,16 @@ async def test_limits_of_queues_and_shared_ones_are_set_and_told_of(plane: Plane
     assert (await change(client, "queue.limited"))["causes"][0] == firing
 
 
+async def test_who_sets_and_removes_a_limit_by_hand_is_on_the_log_too(plane: Plane) -> None:
+    _, client = plane
+    assert (await client.put("/api/limits/warehouse", json={"slots": 3})).status_code == 200
+    assert (await client.delete("/api/limits/warehouse")).status_code == 204
+    assert (await client.delete("/api/limits/warehouse")).status_code == 404
+    changed, removed = await change(client, "limit.changed"), await change(client, "limit.removed")
+    assert changed["payload"] == {"name": "warehouse", "slots": 3, "per_seconds": None, "by": "local"}
+    assert (removed["resource"]["id"], removed["payload"]["by"]) == ("limit://warehouse", "local")
+
+
 async def test_switched_automations_carry_what_led_to_it_and_what_is_so_is_not_written_again(plane: Plane) -> None:
     _, client = plane
     await client.post(

@@ -233,6 +233,7 @@ class Coordinator:
         self.shared_limits = LimitStore(self.log.nc, replicas=self.settings.replicas)
         await self.shared_limits.start()
         self._stops.append(self.shared_limits.stop)
+        self.limit_changes = LimitChanges(self.log, self.shared_limits)
         self.logs = LogStore(await self._connect(url, "logs"), replicas=self.settings.replicas)
         await self.logs.start()
         self._stops.append(self.logs.stop)
@@ -327,7 +328,7 @@ class Coordinator:
                 store=self.deployments.store,
                 commands=self.runs.commands,
                 again=self.deployments.again,
-                limits=LimitChanges(self.log, self.shared_limits),
+                limits=self.limit_changes,
                 automations=self.automations,
             ),
         )

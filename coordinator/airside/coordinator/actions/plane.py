@@ -72,9 +72,10 @@ class Limit(PlaneAction):
             seconds = durations.parse(per) / durations.SECOND if per else 0.0
             if per and not slots:
                 raise ActionRefused("slots: a rate needs at least one")
-            return await plane.limits.set(
+            await plane.limits.set(
                 context.workspace, name, slots, per_seconds=seconds, by=by(context), origin=origin(context)
             )
+            return {"name": name, "slots": slots, "per_seconds": seconds or None}
         queue = named(context, "queue")
         if slots == 0:
             raise ActionRefused("slots: a queue gives at least 1; pause it to give none")

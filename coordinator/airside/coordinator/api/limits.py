@@ -97,21 +97,28 @@ async def show_limit(request: Request, name: str) -> Response:
     return answer({**_shown(limit), "leases": held, "queue": queue})
 
 
-@routes.put("/api/limits/{name}", summary="Set a limit", responses=documents.answers(422, 503, good=_LIMIT))
+@routes.put("/api/limits/{name}", summary="Set a limit", responses=documents.answers(422, 503, 507, good=_LIMIT))
 async def set_limit(request: Request, name: str, wanted: LimitBody) -> Response:
-    """Make a limit or change its size. Leases stay; of a smaller limit nothing is granted until it fits."""
+    """Make a limit or change its size. Leases stay; of a smaller limit nothing is granted until it fits.
+
+    The log tells of it: `limit.changed`.
+    """
     _check_name(name)
     if wanted.per_seconds is not None and wanted.slots == 0:
         raise ApiProblem(422, "invalid-request", "A rate limit needs at least one slot.")
-    workspace = principal_of(request).workspace
-    made = await _guarded(_limits(request).put(workspace, name, wanted.slots, wanted.per_seconds or 0.0))
-    return answer(_shown(made))
+    principal, changes = principal_of(request), plane_of(request).limit_changes
+    per_seconds = wanted.per_seconds or 0.0
+    change = changes.set(principal.workspace, name, wanted.slots, per_seconds=per_seconds, by=principal.name)
+    return answer(_shown(await _guarded(change)))
 
 
-@routes.delete("/api/limits/{name}", status_code=204, summary="Remove a limit", responses=documents.answers(404, 503))
+@routes.delete(
+    "/api/limits/{name}", status_code=204, summary="Remove a limit", responses=documents.answers(404, 503, 507)
+)
 async def delete_limit(request: Request, name: str) -> Response:
     """Take a limit away with its leases: nothing of this name is limited any more."""
-    if not await _guarded(_limits(request).delete(principal_of(request).workspace, name)):
+    principal, changes = principal_of(request), plane_of(request).limit_changes
+    if not await _guarded(changes.remove(principal.workspace, name, principal.name)):
         raise not_found("There is no limit of this name.")
     return Response(status_code=204)
 

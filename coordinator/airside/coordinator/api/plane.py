@@ -9,6 +9,7 @@ from airside.coordinator.deployments.desk import DeploymentDesk
 from airside.coordinator.feed import Feed
 from airside.coordinator.hooks.book import Hooks
 from airside.coordinator.limits import Limits as SharedLimits
+from airside.coordinator.limits.changing import LimitChanges
 from airside.coordinator.logs import Logs
 from airside.coordinator.metrics import Metrics
 from airside.coordinator.runs import Desk
@@ -162,6 +163,8 @@ class Plane(Protocol):
     def agent_work(self) -> WorkDesk: ...
     @property
     def shared_limits(self) -> SharedLimits: ...
+    @property
+    def limit_changes(self) -> LimitChanges: ...
     @property
     def logs(self) -> Logs: ...
     @property
