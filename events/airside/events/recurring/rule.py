@@ -15,7 +15,7 @@ DEFAULT_ANCHOR: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 #: Nothing is looked for beyond this (50 years), nor on more days and hours than so many: 0.1 s at most.
 _HORIZON: Final = timedelta(days=18_263)
-_MAX_STEPS: Final = 10_000
+_MAX_STEPS: Final = 5_000
 NEVER: Final = "comes never, or too seldom to be found"
 _INSTANT: Final = timedelta(microseconds=1)
 
@@ -130,6 +130,8 @@ class Rule:
     def _chosen(self, found: Iterable[date], times: list[time]) -> Iterator[datetime]:
         """Give those of a period whose places BYSETPOS names."""
         those = list(found)
+        if not those:
+            return
         total = len(those) * len(times)
         places = sorted({place - 1 if place > 0 else total + place for place in self._parts.positions})
         for place in places:
