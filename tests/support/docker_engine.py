@@ -173,6 +173,7 @@ class DockerEngine:
                 )
         if body["Image"] not in self.images:
             raise web.HTTPNotFound(text=f"No such image: {body['Image']}")
+        body["HostConfig"] = body.get("HostConfig") or {}
         if 0 < (body["HostConfig"].get("Memory") or 0) < 6 * 2**20:
             raise web.HTTPBadRequest(text="Minimum memory limit allowed is 6MB")
         self.created.append({"name": name, **body})

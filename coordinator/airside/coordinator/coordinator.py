@@ -292,7 +292,15 @@ class Coordinator:
             await part.start()
             self._stops.append(part.stop)
         claims = Claims(
-            self.log, book, store, proposals, work=work, leases=leases, places=places, can_start=agents.can_start
+            self.log,
+            book,
+            store,
+            proposals,
+            work=work,
+            leases=leases,
+            places=places,
+            can_start=agents.can_start,
+            gone_since=agents.gone_since,
         )
         sweeper = Sweeper(self.log, store, proposals, starter, work, claims=claims, leases=leases, agents=agents)
         self.agent_work = WorkDesk(book, agents, claims, leases, sweeper)

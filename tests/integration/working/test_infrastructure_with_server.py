@@ -1,5 +1,6 @@
 """A real server and agents that can start different things: who gets a run, and who is told when nobody can."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from tests.support.docker_engine import DockerEngine
 from tests.support.flow_process import history, until_state, wait
 from tests.support.up import AIRSIDE, Up
 
-pytest.importorskip("docker")
+docker = pytest.importorskip("docker")
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def engine(tmp_path: Path) -> Iterator[DockerEngine]:
         yield found
 
 
-def deployed(tmp_path: Path, **settings: object) -> None:
+def deployed(tmp_path: Path, flow: str = "job", **settings: object) -> None:
     code = agent_process.written(tmp_path / "code")
     infra = [f"--infra={key}={value}" for key, value in settings.items()]
     here = Path.cwd()
     os.chdir(code)
     try:
         file = str(tmp_path / "deployment.yaml")
-        ran = airside("deployments", "build", "flows.py:job", "-n", "prod", *infra, "-o", file)
+        ran = airside("deployments", "build", f"flows.py:{flow}", "-n", "prod", *infra, "-o", file)
         assert ran.code == 0, ran.err
         assert airside("deployments", "apply", file).code == 0
     finally:
@@ -51,7 +52,8 @@ def agents() -> Iterator[list["subprocess.Popen[str]"]]:
     for process in started:
         if process.poll() is None:
             process.kill()
-            process.communicate()
+        if process.stderr is not None and not process.stderr.closed:
+            print(process.communicate()[1])  # shown with a test that fails
 
 
 def agent(up: Up, home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
@@ -92,11 +94,11 @@ def test_an_agent_takes_only_what_it_is_told_to_and_a_run_may_have_another_kind(
     deployed(tmp_path, kind="docker", image="flows:1")
     alone = agent(up, tmp_path / "alone", "--infra", "process", "--once", DOCKER_HOST=engine.url)
     agents.append(alone)
-    docker = airside("deployments", "run", "job/prod", "-p", f"file={tmp_path / 'one'}").out.strip()
+    waiting = airside("deployments", "run", "job/prod", "-p", f"file={tmp_path / 'one'}").out.strip()
     ran = airside("deployments", "run", "job/prod", "-p", f"file={tmp_path / 'two'}", "--infra", "process")
     assert agent_process.ended(alone)[0] == 0
     with up.client() as client:
-        assert history(client, docker) == ["scheduled"]
+        assert history(client, waiting) == ["scheduled"]
         assert history(client, ran.out.strip())[-1] == "completed"
     assert not engine.created
     assert (tmp_path / "two").exists()
@@ -112,3 +114,32 @@ def test_settings_of_a_run_are_refused_with_their_field(up: Up, tmp_path: Path) 
         refused = client.post("/api/deployments/job/prod/run", json=asked)
         assert refused.status_code == 422
         assert refused.json()["problems"][0]["field"] == "infrastructure.image", refused.json()
+
+
+def test_a_container_outlives_its_agent_and_another_agent_takes_it_up(
+    up: Up, engine: DockerEngine, agents: list["subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    deployed(tmp_path, flow="until", kind="docker", image="flows:1")
+    parameters = [f"--parameter=file={tmp_path / 'pid'}", f"--parameter=go={tmp_path / 'go'}"]
+    first = agent(up, tmp_path / "first", "--name", "first", DOCKER_HOST=engine.url)
+    agents.append(first)
+    run = airside("deployments", "run", "until/prod", *parameters).out.strip()
+    with up.client() as client:
+        until_state(client, run, "running")
+        wait(lambda: "it waits" in airside("runs", "logs", run).out)
+        first.kill()
+        labels = {**engine.one().body["Labels"], "airside.claim": f"{run}.{'0' * 32}"}
+        with contextlib.closing(docker.APIClient(engine.url)) as asking:
+            stale = asking.create_container("flows:1", "sleep", labels=labels)["Id"]
+        second = agent(up, tmp_path / "second", "--name", "second", DOCKER_HOST=engine.url)
+        agents.append(second)
+        assert second.stderr is not None
+        assert any("is taken up" in line for line in second.stderr)  # once the first is called lost
+        assert stale not in engine.containers  # of a claim that nobody holds
+        (tmp_path / "go").touch()
+        until_state(client, run, "completed")
+        wait(lambda: not engine.containers)
+        assert history(client, run) == ["scheduled", "pending", "running", "completed"]
+        assert "it goes on" in airside("runs", "logs", run).out
+        wait(lambda: client.get("/api/queues").json()["items"][0]["running"] == 0)
+    assert len(engine.created) == 2

@@ -10,7 +10,7 @@ from typing import Any, Final
 from airside.agent.working import infrastructure
 from airside.agent.working.claims import Claim
 from airside.agent.working.exceptions import CannotPrepare, NotHere
-from airside.agent.working.infrastructure.job import Job, Running, show
+from airside.agent.working.infrastructure.job import Found, Job, Running, show
 from airside.agent.working.output import Output
 from airside.events.infrastructure import GRACE_SECONDS
 
@@ -39,6 +39,7 @@ class Execution:
         self._ending: asyncio.Task[None] | None = None
         self._asked = ""
         self._back = False
+        self._found: tuple[Found, str] | None = None
 
     async def run(self) -> dict[str, Any]:
         """Carry the run out; gives what the plane is to be told of it. Never raises for what the run does."""
@@ -66,7 +67,16 @@ class Execution:
         """Do not begin: another agent may have the run."""
         self._back = True
 
+    def take_up(self, found: Found, since: str) -> None:
+        """Do not begin, but go on with what another agent has started; its lines were told until `since`."""
+        self._found = (found, since)
+        self._grace = found.grace
+
     async def _in(self, folder: Path) -> dict[str, Any]:
+        if self._found is not None:
+            found, since = self._found
+            self._running = found.take(self._output.take, since[:19])
+            return await self._to_its_end(self._running, found.kind)
         job = Job(self.claim, folder, self._output.take, self._plane)
         settings = infrastructure.settings_of(job)
         self._grace = min(self._grace, settings.grace) if self._asked else settings.grace
@@ -81,11 +91,14 @@ class Execution:
             if not self._asked:
                 raise
             return self._told("crashed", None, f"{self._asked}, before it began")
-        ended = await self._running.ended()
+        return await self._to_its_end(self._running, settings.kind)
+
+    async def _to_its_end(self, running: Running, kind: str) -> dict[str, Any]:
+        ended = await running.ended()
         if ended.exit_code == 0 and not ended.reason:
             return self._told("done", 0, "")
         how = ended.reason or ("nobody knows how it ended" if ended.exit_code is None else show(ended.exit_code))
-        how = f"{self._asked}; {how}" if self._asked else f"its {_WORDS[settings.kind]} ended: {how}"
+        how = f"{self._asked}; {how}" if self._asked else f"its {_WORDS[kind]} ended: {how}"
         return self._told("crashed", ended.exit_code, how)
 
     async def _end(self, notice: float) -> None:

@@ -51,6 +51,12 @@ class Plane:
         found = await self._ask("/api/work/renew", {"claims": list(claims)})
         return set(map(str, found.get("lost", ()))), set(map(str, found.get("cancel", ())))
 
+    async def take_over(self, agent: str, claims: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """Take over claims whose agent is gone; gives them with when it was heard of, and those that nobody holds."""
+        found = await self._ask("/api/work/take-over", {"agent": agent, "claims": list(claims)})
+        taken = {str(one["claim"]): str(one.get("since") or "") for one in found.get("taken", ())}
+        return taken, set(map(str, found.get("lost", ())))
+
     async def finish(self, body: Mapping[str, Any]) -> None:
         """Give a claim back with what became of its run. Raises NotHeld when somebody else has it."""
         await self._ask("/api/work/finish", body)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from airside.agent.working import claims
+from airside.agent.working import claims, infrastructure
+from airside.agent.working.claims import Claim
 from airside.agent.working.exceptions import NotHeld, PlaneAway, PlaneRefuses, UnknownAgent
 from airside.agent.working.execution import NOTICE_SECONDS, Execution
+from airside.agent.working.infrastructure import Found
 from airside.agent.working.output import Output
 from airside.agent.working.plane import CLAIM_WAIT_SECONDS, Plane
 from airside.agent.working.storage import credentials
@@ -27,6 +29,8 @@ _RENEWALS: Final = 3
 _TIME_TO_END: Final = 0.6
 _TIME_TO_KILL: Final = 0.25
 _LAST_ANSWER_SECONDS: Final = 2.0
+#: So often is looked for what runs without an agent.
+_TAKE_UP_SECONDS: Final = 10.0
 #: So often is seen which kinds of infrastructure work here.
 _LOOK_SECONDS: Final = 60.0
 _FENCE_SECONDS: Final = 0.2
@@ -77,6 +81,8 @@ class Worker:
         self._kinds: list[str] = []
         self._looked = 0.0
         self._held: dict[str, _Held] = {}
+        #: The claims that this agent sees to the end of, also of those that it has lost.
+        self._ours: set[str] = set()
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._trouble = ""
@@ -98,7 +104,9 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped, or done. Raises PlaneRefuses when the plane does not take this agent."""
         await self._register()
-        beside = [asyncio.ensure_future(each()) for each in (self._renewing, self._beating, self._fencing)]
+        beside = [
+            asyncio.ensure_future(each()) for each in (self._renewing, self._beating, self._fencing, self._taking_up)
+        ]
         claiming = asyncio.ensure_future(self._claiming())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -190,6 +198,7 @@ class Worker:
         own = {self._plan.secret} if self._plan.secret else set()
         output = Output(claim.run, self._outbox, own | credentials.secrets_of(claim.settings("storage")))
         execution = Execution(claim, self._plan.runs, self._plan.variables, output, self._kinds)
+        self._ours.add(claim.token)
         if self._stopping.is_set():
             execution.give_back()
         else:
@@ -219,6 +228,7 @@ class Worker:
             self._say(f"{claim.name} ({claim.run}): {type(error).__name__}: {error}")
         finally:
             self._held.pop(claim.token, None)
+            self._ours.discard(claim.token)
             self._changed.set()
 
     async def _finish(self, told: Mapping[str, Any]) -> None:
@@ -261,6 +271,29 @@ class Worker:
                 is_late = now - held.kept > _TIME_TO_END * claim.lease_seconds
                 if is_late and claim.deployment.get("on_lost") == "requeue":
                     self._lose(self._held.pop(token).execution, _TIME_TO_KILL * claim.lease_seconds)
+
+    async def _taking_up(self) -> None:
+        """Go on with containers and jobs whose agent is gone, and end those that nobody holds any more."""
+        while not self._plan.once:
+            found = await infrastructure.find(self._kinds, self._plan.variables)
+            strangers = {one.token: one for one in found if one.token not in self._ours}
+            if strangers and not self._stopping.is_set():
+                with contextlib.suppress(PlaneAway, PlaneRefuses):
+                    taken, lost = await self._plane.take_over(self._id, list(strangers))
+                    for token in taken.keys() & strangers.keys():
+                        self._take_up(strangers[token], taken[token])
+                    for token in lost & strangers.keys():
+                        await strangers[token].remove()
+            await asyncio.sleep(_TAKE_UP_SECONDS)
+
+    def _take_up(self, found: Found, since: str) -> None:
+        claim = Claim(found.token, found.run, found.seq, found.name, {}, {})
+        output = Output(claim.run, self._outbox, {self._plan.secret} if self._plan.secret else ())
+        execution = Execution(claim, self._plan.runs, self._plan.variables, output, self._kinds)
+        execution.take_up(found, since)
+        self._say(f"{claim.name} ({claim.run}) was started by an agent that is gone, and is taken up")
+        self._ours.add(claim.token)
+        self._held[claim.token] = _Held(execution, asyncio.ensure_future(self._work(execution)))
 
     async def _beating(self) -> None:
         """Say that the agent lives; learn what is to be cancelled."""

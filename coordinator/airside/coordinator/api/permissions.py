@@ -73,6 +73,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/api/agents/{agent}/stop"): _WORK,
     ("POST", "/api/work/claim"): _WORK,
     ("POST", "/api/work/renew"): _WORK,
+    ("POST", "/api/work/take-over"): _WORK,
     ("POST", "/api/work/finish"): _WORK,
     ("GET", "/api/automations"): _READ,
     ("POST", "/api/automations"): _EDIT,

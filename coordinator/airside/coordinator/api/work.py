@@ -52,6 +52,17 @@ class RenewBody(BaseModel):
     claims: list[Token] = Field(max_length=1_000)
 
 
+class TakeOverBody(BaseModel):
+    """Claims whose containers or jobs an agent has found."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"agent": "0198f7ab", "claims": [_TOKEN]}]}
+    )
+
+    agent: Word
+    claims: list[Token] = Field(max_length=1_000)
+
+
 class FinishBody(BaseModel):
     """What became of a claim."""
 
@@ -98,6 +109,26 @@ async def renew(request: Request, wanted: RenewBody) -> Response:
     claims = plane_of(request).agent_work.claims
     try:
         return answer(await claims.renew(principal_of(request).workspace, wanted.claims))
+    except WorkUnavailable as error:
+        raise unavailable(error) from error
+
+
+@routes.post(
+    "/api/work/take-over",
+    summary="Take claims over",
+    responses=documents.answers(
+        422, 503, good={"taken": [{"claim": _TOKEN, "since": "2026-11-22T06:00:00+00:00"}], "lost": []}
+    ),
+)
+async def take_over(request: Request, wanted: TakeOverBody) -> Response:
+    """Take over claims of agents that are gone, with when each was last heard of.
+
+    End what was started for those that are `lost`. Leave alone those that are not named: they are a living agent's, or
+    another server's.
+    """
+    claims = plane_of(request).agent_work.claims
+    try:
+        return answer(await claims.take_over(principal_of(request).workspace, wanted.agent, wanted.claims))
     except WorkUnavailable as error:
         raise unavailable(error) from error
 

@@ -64,6 +64,13 @@ class Agents:
         agent = self._bucket.entries.get(agent_id)
         return abilities.can(agent if agent is not None and agent.workspace == workspace else None, kind)
 
+    def gone_since(self, workspace: str, agent_id: str) -> str | None:
+        """Tell when an agent that is gone was last heard of ('': nobody knows); None for one that is there."""
+        agent = self._bucket.entries.get(agent_id)
+        if agent is None or agent.workspace != workspace:
+            return ""
+        return agent.seen if agent.lost else None
+
     async def beat(
         self, workspace: str, agent_id: str, running: Sequence[str], capabilities: Mapping[str, Any] | None = None
     ) -> None:

@@ -36,6 +36,8 @@ from airside.events.run_states import State
 _POLL_SECONDS: Final = 0.5
 #: So long one request may be busy with runs that it cannot claim.
 _BUSY_SECONDS: Final = 2.0
+#: So many runs are claimed side by side: most of a claim is waiting for the disk.
+_AT_ONCE: Final = 10
 #: A coordinator that stood still for so long may have had its place taken back.
 _STALL_SECONDS: Final = 20.0
 
@@ -54,6 +56,7 @@ class Claims:
         leases: Leases,
         places: Places,
         can_start: Callable[[str, str, str], bool] = lambda workspace, agent, kind: True,
+        gone_since: Callable[[str, str], str | None] = lambda workspace, agent: None,
     ) -> None:
         self._log = log
         self._book = book
@@ -64,6 +67,7 @@ class Claims:
         self.line = Line(work)
         self.turns = Turns(log, book, work, places, leases, line=self.line, change=self._change)
         self._can_start = can_start
+        self._gone_since = gone_since
         self.closed = False
         self._room = asyncio.Event()
         work.arrived = self.wake
@@ -114,6 +118,27 @@ class Claims:
                 cancel.append(token)
         return {"lost": lost, "cancel": cancel}
 
+    async def take_over(self, workspace: str, agent: str, tokens: Sequence[str]) -> dict[str, list[Any]]:
+        """Give an agent the claims whose own is gone; tell which nobody holds. Raises LogError, WorkUnavailable.
+
+        Those of living agents, and of runs that are not of this workspace, are in neither list.
+        """
+        taken: list[Any] = []
+        lost: list[Any] = []
+        for token in tokens:
+            try:
+                lease = await self._held(workspace, token)
+            except ClaimLost:
+                run = presents.resource_id(token.partition(".")[0])
+                if await presents.read(self._log, workspace, run) is not None:
+                    lost.append(token)
+                continue
+            since = self._gone_since(workspace, lease.agent)
+            if since is not None and await self._leases.hand(lease, agent):
+                await self._work.settle(lease.ack, b"+WPI")
+                taken.append({"claim": token, "since": since or None})
+        return {"taken": taken, "lost": lost}
+
     async def finish(self, workspace: str, token: str, outcome: str, told: Mapping[str, Any]) -> None:
         """Take a claim back: the process has ended (`done`), died (`crashed`) or never began (`returned`).
 
@@ -137,9 +162,11 @@ class Claims:
 
     async def release(self, lease: Lease) -> None:
         """End a lease, and let the run wait anew where the log says that it waits."""
-        await self._work.settle(lease.ack, b"+ACK")
-        await self._leases.delete(lease)  # before the run waits anew: then the next claim's lease is not ours to end
-        await self.turns.leave(lease.workspace, lease.deployment, lease.run, lease.claim)
+        await asyncio.gather(
+            self._work.settle(lease.ack, b"+ACK"),
+            self._leases.delete(lease),  # before the run waits anew: then the next claim's lease is not ours to end
+            self.turns.leave(lease.workspace, lease.deployment, lease.run, lease.claim),
+        )
         now = await presents.read(self._log, lease.workspace, presents.resource_id(lease.run))
         if now is not None and presents.waits(now):
             priority = (await presents.scheduled(self._log, now)).get("priority", 5)
@@ -153,11 +180,11 @@ class Claims:
         if limit and not queue.paused:
             await self.turns.call_for(queue, lambda kind: self._can_start(queue.workspace, agent, kind), limit)
         while len(claims) < limit and not queue.paused and time.monotonic() < until:
-            message = await self.line.take(queue)
-            if message is None:
+            messages = await self.line.take(queue, min(limit - len(claims), _AT_ONCE))
+            if not messages:
                 break
-            if (found := await self._claim(queue, agent, message)) is not None:
-                claims.append(found)
+            found = await asyncio.gather(*(self._claim(queue, agent, message) for message in messages))
+            claims += [claim for claim in found if claim is not None]
         return claims
 
     async def _claim(self, queue: Queue, agent: str, message: Msg) -> dict[str, Any] | None:

@@ -58,6 +58,21 @@ class Leases:
         except (NatsError, TimeoutError) as error:
             raise WorkUnavailable(f"{WorkUnavailable.__doc__} ({error!r})") from error
 
+    async def hand(self, lease: Lease, agent: str) -> bool:
+        """Give a lease to another agent, for a new time; False when it has changed meanwhile."""
+        try:
+            entry = await self._opened().get(lease.run)
+            if lease_decoder.decode(entry.value or b"") != lease:
+                return False
+            handed = msgspec.structs.replace(lease, agent=agent, beats=lease.beats + 1)
+            await self._opened().update(lease.run, encode(handed), last=entry.revision)
+            self._bucket.entries[lease.run] = handed
+        except (KeyNotFoundError, KeyDeletedError, KeyWrongLastSequenceError, msgspec.MsgspecError):
+            return False
+        except (NatsError, TimeoutError) as error:
+            raise WorkUnavailable(f"{WorkUnavailable.__doc__} ({error!r})") from error
+        return True
+
     async def delete(self, lease: Lease) -> None:
         """End a lease, unless another claim has taken its place."""
         try:

@@ -6,7 +6,8 @@ docker      a container of a Docker engine
 kubernetes  a job of a cluster
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from airside.agent.working.infrastructure import docker, kubernetes, process
 from airside.agent.working.infrastructure.job import Ended, Found, Job, Running
 from airside.events import infrastructure
 
-__all__ = ["KINDS", "Ended", "Found", "Job", "Running", "close", "settings_of", "start", "working"]
+__all__ = ["KINDS", "Ended", "Found", "Job", "Running", "close", "find", "settings_of", "start", "working"]
 
 
 async def _nothing(plane: Mapping[str, str]) -> list[Found]:
@@ -53,6 +54,15 @@ def settings_of(job: Job) -> infrastructure.Infrastructure:
 async def start(job: Job, settings: infrastructure.Infrastructure) -> Running:
     """Start a run in what its settings say. Raises CannotPrepare; NotHere when another agent may be able to."""
     return await KINDS[settings.kind].start(job, settings)
+
+
+async def find(kinds: Iterable[str], plane: Mapping[str, str]) -> list[Found]:
+    """Give what runs in these kinds for a plane, whoever started it. A kind that does not answer now gives nothing."""
+    found: list[Found] = []
+    for kind in kinds:
+        with contextlib.suppress(CannotPrepare):
+            found += await KINDS[kind].find(plane)
+    return found
 
 
 async def close() -> None:
