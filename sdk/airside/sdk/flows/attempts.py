@@ -1,6 +1,5 @@
 """Running a function once: in its limits of time, with its prints logged; generators too."""
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,6 +25,8 @@ async def acall(
     function: Callable[[], Awaitable[Any]], *, timeout: float | None, stop: Stop | None, sink: Sink = None
 ) -> Any:
     """Call a coroutine function, cancelling it at its limits. Raises as `call`, and CancelledError from outside."""
+    import asyncio  # noqa: PLC0415 - who awaits has it; plain flows do without
+
     with prints.logged(sink):
         work = asyncio.ensure_future(function())
     loop = asyncio.get_running_loop()
@@ -67,6 +68,8 @@ def hold(stop: Stop | None) -> None:
 
 async def ahold(stop: Stop | None) -> None:
     """Wait as `hold`, without blocking the event loop."""
+    import asyncio  # noqa: PLC0415
+
     while stop is not None and stop.paused:
         await acall(functools.partial(asyncio.sleep, PAUSE_LOOK_SECONDS), timeout=None, stop=stop)
 

@@ -1,6 +1,5 @@
 """Which run the code that asks belongs to. Follows threads and coroutines that flows start."""
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,8 @@ from airside.sdk.flows.exceptions import FlowError, RunCancelled
 from airside.sdk.flows.reporting import Reporter, Run
 
 if TYPE_CHECKING:
+    import asyncio
+
     from airside.sdk.flows.flow import Flow
     from airside.sdk.flows.futures import Future
     from airside.sdk.flows.runners.base import TaskRunner
@@ -133,7 +134,7 @@ class FlowContext:
     runner: "TaskRunner"
     stop: Stop
     work: Stop
-    loop: asyncio.AbstractEventLoop | None = None
+    loop: "asyncio.AbstractEventLoop | None" = None
     parent: "FlowContext | None" = None
     #: The path of the run's own results: its id, below a parent the same in each process that carries the parent on.
     scope: str = ""

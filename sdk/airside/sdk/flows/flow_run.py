@@ -1,6 +1,5 @@
 """One run of a flow: begins, runs the function with its tasks around it, and decides how it ended."""
 
-import asyncio
 import functools
 import signal
 import threading
@@ -31,6 +30,8 @@ from airside.sdk.flows.prints import printed
 from airside.sdk.flows.states import State, describe, failed, from_return
 
 if TYPE_CHECKING:
+    import asyncio
+
     from airside.sdk.flows.flow import Flow
 
 #: So long a run that is to end waits for its tasks to stop. What does not stop then is left behind.
@@ -72,6 +73,8 @@ def execute(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> State[Any]:
 
 async def execute_async(flow: "Flow[..., Any]", values: Mapping[str, Any]) -> State[Any]:
     """Run a coroutine flow to its end, as `execute`."""
+    import asyncio  # noqa: PLC0415 - who awaits has it; plain flows do without
+
     life = Life(flow, values, asyncio.get_running_loop())
     with life.around(), life.inside():
         try:
@@ -102,7 +105,7 @@ class Life:
     """The changes of one flow run: what is the same for plain and coroutine flows."""
 
     def __init__(
-        self, flow: "Flow[..., Any]", values: Mapping[str, Any], loop: asyncio.AbstractEventLoop | None = None
+        self, flow: "Flow[..., Any]", values: Mapping[str, Any], loop: "asyncio.AbstractEventLoop | None" = None
     ) -> None:
         self._flow = flow
         self._options = flow.options
@@ -285,7 +288,7 @@ class Life:
             if state.kind is Kind.SUSPENDED:
                 suspending.told(self._context)
             return state
-        text = task_run.LEFT.get(type(error))
+        text = task_run.left_by(error)
         if self._terminated:
             cancelled = self.stop.asked  # then the signal is how it was made to stop
             text = self.stop.reason if cancelled else "terminated by SIGTERM"

@@ -1,17 +1,19 @@
 """What `submit` gives: the future of a task's run. Futures may be passed to other tasks, also inside containers."""
 
-import asyncio
 import concurrent.futures
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airside.events.run_states import State as Kind
 from airside.sdk.flows import context
 from airside.sdk.flows.exceptions import FlowError, UpstreamFailed
 from airside.sdk.flows.reporting import Reporter, Run
 from airside.sdk.flows.states import State, describe
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 _DEPTH = 5
@@ -58,11 +60,15 @@ class Future(Generic[R]):
         return self.wait(timeout).result(raise_on_failure=raise_on_failure)
 
     def __await__(self) -> Generator[Any, None, R]:
+        import asyncio  # noqa: PLC0415 - who awaits has it; plain flows do without
+
         state = yield from asyncio.wrap_future(self._state).__await__()
         return state.result()
 
     async def wait_async(self) -> State[R]:
         """Wait for the end without blocking the event loop, and give the final state."""
+        import asyncio  # noqa: PLC0415
+
         return await asyncio.wrap_future(self._state)
 
     def on_done(self, call: Callable[["Future[R]"], None]) -> None:
@@ -257,6 +263,8 @@ def _refuse_blocking_a_loop(future: Future[Any]) -> None:
     """A future that runs on this thread's event loop can never end while the thread waits."""
     if future.loop is None:
         return
+    import asyncio  # noqa: PLC0415
+
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,7 +1,7 @@
 """One run of a task, from its first state to its last."""
 
-import asyncio
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Token
@@ -21,14 +21,15 @@ from airside.sdk.flows.reporting import Reporter, Run
 from airside.sdk.flows.states import State, describe, failed
 
 if TYPE_CHECKING:
+    import asyncio
+
     from airside.sdk.flows.task import Task
 
 R = TypeVar("R")
 #: So many upstream runs are named on an event; a fan-in of thousands would not fit.
 _MAX_UPSTREAM: Final = 50
-#: What ends a run from outside of its function, in words.
-LEFT: Final[Mapping[type[BaseException], str]] = {
-    asyncio.CancelledError: "cancelled",
+#: What ends a run from outside of its function, in words; and cancelled coroutines.
+_LEFT: Final[Mapping[type[BaseException], str]] = {
     interrupts.Interrupted: "the run around it was ended",
     KeyboardInterrupt: "interrupted from the keyboard",
 }
@@ -46,7 +47,7 @@ class Call:
     stop: Stop | None
     waits_for: Sequence["futures.Future[Any]"] = ()
     needs: Sequence["futures.Future[Any]"] = ()
-    loop: asyncio.AbstractEventLoop | None = None
+    loop: "asyncio.AbstractEventLoop | None" = None
     #: The number of this call of the task in its flow run, from 0.
     number: int = 0
     #: Where the result is looked for and left, once that `is_placed`: before the call went to another process.
@@ -118,6 +119,8 @@ def execute(call: Call) -> State[Any]:
 
 async def execute_async(call: Call) -> State[Any]:
     """Run a coroutine task to its end, as `execute`."""
+    import asyncio  # noqa: PLC0415 - who awaits has it; plain tasks do without
+
     life = _Life(call)
     try:
         state = await _off_loop(life.begin) if life.keeps else life.begin()
@@ -149,6 +152,8 @@ async def execute_async(call: Call) -> State[Any]:
 
 async def _off_loop(function: Callable[..., R], *args: Any) -> R:
     """Call in a thread, and be done with it whatever happens here: a change is told once."""
+    import asyncio  # noqa: PLC0415
+
     work = asyncio.ensure_future(asyncio.to_thread(function, *args))
     try:
         return await asyncio.shield(work)
@@ -239,7 +244,7 @@ class _Life:
             return self._final(failed(error))
         if isinstance(error, RunCancelled):
             return self._final(State(Kind.CANCELLED, str(error) or "cancelled", error=error))
-        text = LEFT.get(type(error))
+        text = left_by(error)
         if text is not None:
             self._final(State(Kind.CANCELLED, text, error=error))
         else:
@@ -290,6 +295,14 @@ def _keeps(call: Call) -> bool:
 def place(call: Call) -> caching.Place | None:
     """Say where the result of a call with its final values is looked for and left; None when it is not to be kept."""
     return caching.place(call) if _keeps(call) else None
+
+
+def left_by(error: BaseException) -> str | None:
+    """Say in words what ended a run from outside of its function; None for any other error."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and type(error) is asyncio.CancelledError:
+        return "cancelled"
+    return _LEFT.get(type(error))
 
 
 def give_up(call: Call, error: Exception) -> State[Any]:

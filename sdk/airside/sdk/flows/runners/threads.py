@@ -1,17 +1,19 @@
 """Tasks on threads of the flow's own process: the default."""
 
-import asyncio
 import os
 import queue
 import threading
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airside.sdk.flows.exceptions import BadOption
 from airside.sdk.flows.futures import Future, given_up
 from airside.sdk.flows.runners.base import TaskRunner
 from airside.sdk.flows.states import State
 from airside.sdk.flows.task_run import Call, execute, execute_async
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class ThreadRunner(TaskRunner):
@@ -82,15 +84,17 @@ class ThreadRunner(TaskRunner):
                 self._pool = WorkerThreads(self._workers)
             return self._pool
 
-    def _own_loop(self) -> asyncio.AbstractEventLoop:
+    def _own_loop(self) -> "asyncio.AbstractEventLoop":
         with self._lock:
             if self._loop is None:
+                import asyncio  # noqa: PLC0415 - 60 ms that plain tasks need not pay
+
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=_turn, args=(self._loop,), name="airside-loop", daemon=True).start()
             return self._loop
 
 
-_running: set[asyncio.Task[None]] = set()
+_running: "set[asyncio.Task[None]]" = set()
 
 
 def _run(future: Future[Any]) -> None:
@@ -131,7 +135,9 @@ class WorkerThreads:
             self._idle.release()
 
 
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
+def _turn(loop: "asyncio.AbstractEventLoop") -> None:
+    import asyncio  # noqa: PLC0415
+
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -139,7 +145,7 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _seen(task: asyncio.Task[None]) -> None:
+def _seen(task: "asyncio.Task[None]") -> None:
     """Look at the error, which the future has: asyncio would print it."""
     if not task.cancelled():
         task.exception()
