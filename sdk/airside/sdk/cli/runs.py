@@ -118,7 +118,7 @@ def cancel(
 
 @app.command(epilog=tree.examples("airside runs pause 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))
 def pause(run_id: RunId, as_json: AsJson = False) -> None:
-    """Let a run begin no further task until it is resumed."""
+    """Let a run begin no further task until it is resumed; one that waits in a queue is held there."""
     _command(run_id, "pause", None, as_json=as_json)
 
 
@@ -159,7 +159,10 @@ def start(
 
 @app.command(epilog=tree.examples("airside runs retry 01939f6e-9a52-7c50-9a3c-d2c4b6a3c8aa"))
 def retry(run_id: RunId, as_json: AsJson = False) -> None:
-    """Run the same deployment again, as a new run."""
+    """Run the same deployment again with the same parameters, as a new run.
+
+    A run that was started by hand, where its code is, has no deployment: call the flow again.
+    """
     _command(run_id, "retry", None, as_json=as_json)
 
 
