@@ -1,7 +1,7 @@
 """`airside deployments build`: the file of a deployment, made of a flow."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import typer
@@ -9,6 +9,9 @@ import typer
 from airside.sdk.cli import output
 from airside.sdk.cli.deployments_shared import checked, infrastructure, values
 from airside.sdk.cli.failures import Failure
+
+if TYPE_CHECKING:
+    from airside.sdk.flows.flow import Flow
 
 _BUCKETS: Final = ("s3", "gs", "gcs", "abfs", "abfss", "az", "sftp", "ssh")
 _GIT: Final = ("git", "ssh", "http", "https", "file")
@@ -22,90 +25,118 @@ EXAMPLES: Final = (
 )
 
 
+_Texts: TypeAlias = list[str] | None
+_Entrypoint = Annotated[str, typer.Argument(metavar="FILE.py:FLOW", help="Where the flow is.")]
+_Name = Annotated[str, typer.Option("--name", "-n", help="Its full name becomes FLOW/NAME.")]
+_Queue = Annotated[str, typer.Option("--queue", "-q", help="Where its runs wait for an agent.")]
+_Cron = Annotated[_Texts, typer.Option("--cron", help="Five fields, local time. Repeat it.")]
+_Every = Annotated[_Texts, typer.Option("--every", help="An interval, as 10m. Repeat it.")]
+_Rrule = Annotated[_Texts, typer.Option("--rrule", help="A recurrence rule, as FREQ=WEEKLY;BYDAY=MO. Repeat it.")]
+_At = Annotated[_Texts, typer.Option("--at", help="One moment, as 2027-01-31T18:00. Repeat it.")]
+_Zone = Annotated[str, typer.Option("--timezone", help="Of the schedules, as Europe/Amsterdam. Default: UTC.")]
+_Anchor = Annotated[str, typer.Option("--anchor", help="When --every counts from, and a recurrence rule begins.")]
+_Values = Annotated[_Texts, typer.Option("--parameter", "-p", help="NAME=VALUE, a JSON value or text. Repeat it.")]
+_Tags = Annotated[_Texts, typer.Option("--tag", help="Repeat it.")]
+_Priority = Annotated[int, typer.Option("--priority", min=0, max=9, help="0 is served first.")]
+_Concurrency = Annotated[int, typer.Option("--concurrency", min=0, help="At most so many at once.")]
+_OnFull = Annotated[str, typer.Option("--on-full", help="With --concurrency: queue, cancel_new or cancel_running.")]
+_Retries = Annotated[int, typer.Option("--retries", min=0, help="In place of those of the flow.")]
+_Timeout = Annotated[str, typer.Option("--timeout", help="In place of that of the flow, as 1h.")]
+_Where = Annotated[
+    str, typer.Option("--storage", help="path, folder, git+URL, or s3:// gs:// abfs:// sftp://.", metavar="WHERE")
+]
+_Git = Annotated[str, typer.Option("--git", metavar="URL", help="The same as --storage git+URL.")]
+_Ref = Annotated[str, typer.Option("--ref", help="Of a git repository: a branch, tag or commit.")]
+_Folder = Annotated[str, typer.Option("--folder", help="The folder in the storage where the project is.")]
+_Credentials = Annotated[
+    str, typer.Option("--credentials", metavar="env:NAME", help="For the storage: a variable of the agent.")
+]
+_Infra = Annotated[
+    _Texts, typer.Option("--infra", metavar="KIND|NAME=VALUE", help="As docker, or image=flows:1. Repeat it.")
+]
+_File = Annotated[str, typer.Option("--output", "-o", help="The file to write; `-` is stdout.")]
+
+
 def build(
-    entrypoint: Annotated[str, typer.Argument(metavar="FILE.py:FLOW", help="Where the flow is.")],
-    name: Annotated[str, typer.Option("--name", "-n", help="Its full name becomes FLOW/NAME.")],
+    entrypoint: _Entrypoint,
+    name: _Name,
     *,
-    queue: Annotated[str, typer.Option("--queue", "-q", help="Where its runs wait for an agent.")] = "default",
-    cron: Annotated[list[str] | None, typer.Option("--cron", help="Five fields, local time. Repeat it.")] = None,
-    every: Annotated[list[str] | None, typer.Option("--every", help="An interval, as 10m. Repeat it.")] = None,
-    rrule: Annotated[
-        list[str] | None, typer.Option("--rrule", help="A recurrence rule, as FREQ=WEEKLY;BYDAY=MO. Repeat it.")
-    ] = None,
-    at: Annotated[list[str] | None, typer.Option("--at", help="One moment, as 2027-01-31T18:00. Repeat it.")] = None,
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", help="Of the schedules, as Europe/Amsterdam. Default: UTC.")
-    ] = None,
-    anchor: Annotated[
-        str | None, typer.Option("--anchor", help="When --every counts from, and a recurrence rule begins.")
-    ] = None,
-    parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, a JSON value or text. Repeat it.")
-    ] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Repeat it.")] = None,
-    priority: Annotated[int, typer.Option("--priority", min=0, max=9, help="0 is served first.")] = 5,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=0, help="At most so many at once.")] = 0,
-    on_full: Annotated[
-        str, typer.Option("--on-full", help="With --concurrency: queue, cancel_new or cancel_running.")
-    ] = "",
-    retries: Annotated[int, typer.Option("--retries", min=0, help="In place of those of the flow.")] = 0,
-    timeout: Annotated[str, typer.Option("--timeout", help="In place of that of the flow, as 1h.")] = "",
-    storage: Annotated[
-        str, typer.Option("--storage", help="path, folder, git+URL, or s3:// gs:// abfs:// sftp://.", metavar="WHERE")
-    ] = "path",
-    git: Annotated[str, typer.Option("--git", metavar="URL", help="The same as --storage git+URL.")] = "",
-    ref: Annotated[str, typer.Option("--ref", help="Of a git repository: a branch, tag or commit.")] = "",
-    folder: Annotated[str, typer.Option("--folder", help="The folder in the storage where the project is.")] = "",
-    credentials: Annotated[
-        str, typer.Option("--credentials", metavar="env:NAME", help="For the storage: a variable of the agent.")
-    ] = "",
-    infra: Annotated[
-        list[str] | None,
-        typer.Option("--infra", metavar="KIND|NAME=VALUE", help="As docker, or image=flows:1. Repeat it."),
-    ] = None,
-    file: Annotated[str, typer.Option("--output", "-o", help="The file to write; `-` is stdout.")] = "deployment.yaml",
+    queue: _Queue = "default",
+    cron: _Cron = None,
+    every: _Every = None,
+    rrule: _Rrule = None,
+    at: _At = None,
+    timezone: _Zone = "",
+    anchor: _Anchor = "",
+    parameters: _Values = None,
+    tags: _Tags = None,
+    priority: _Priority = 5,
+    concurrency: _Concurrency = 0,
+    on_full: _OnFull = "",
+    retries: _Retries = 0,
+    timeout: _Timeout = "",
+    storage: _Where = "path",
+    git: _Git = "",
+    ref: _Ref = "",
+    folder: _Folder = "",
+    credentials: _Credentials = "",
+    infra: _Infra = None,
+    file: _File = "deployment.yaml",
 ) -> None:
     """Write the file of a deployment, to be read, changed and applied. Asks no server.
 
     Without --storage the code is run where it is now: the agent must find this folder. Never give a secret here:
     --credentials names a variable of the agent's environment.
     """
-    from airside.sdk.deploying import document, writing
     from airside.sdk.flows import starting
 
-    if on_full and not concurrency:
-        raise Failure("--on-full goes with --concurrency")
-    limit = {"limit": concurrency, **({"on_full": on_full} if on_full else {})} if concurrency else None
+    _check_place(entrypoint)
     where = _storage(f"git+{git}" if git else storage, ref=ref, folder=folder, credentials=credentials)
     flow = checked(lambda: starting.load(entrypoint))
-    made = checked(
-        lambda: document.build(
-            flow,
-            name,
-            entrypoint=entrypoint,
-            storage=where,
-            queue=queue,
-            cron=cron,
-            every=every,
-            rrule=rrule,
-            at=at,
-            timezone=timezone,
-            anchor=anchor,
-            parameters=values("--parameter", parameters, flow.parameters.json_schema()),
-            tags=tags or (),
-            priority=priority,
-            concurrency=limit,
-            retries=retries,
-            timeout=timeout,
-            infrastructure=infrastructure(infra),
-        )
-    )
+    given = {
+        "entrypoint": entrypoint,
+        "storage": where,
+        "queue": queue,
+        "cron": cron,
+        "every": every,
+        "rrule": rrule,
+        "at": at,
+        "timezone": timezone,
+        "anchor": anchor,
+        "parameters": values("--parameter", parameters, flow.parameters.json_schema()),
+        "tags": tags or (),
+        "priority": priority,
+        "concurrency": _concurrency(concurrency, on_full),
+        "retries": retries,
+        "timeout": timeout,
+        "infrastructure": infrastructure(infra),
+    }
+    _write(flow, name, given, file)
+
+
+def _write(flow: "Flow[..., Any]", name: str, given: dict[str, Any], file: str) -> None:
+    from airside.sdk.deploying import document, writing
+
+    made = checked(lambda: document.build(flow, name, **given))
     text = writing.to_yaml(made)
     if file == "-":
         output.line(text.rstrip("\n"))
         return
     Path(file).write_text(text, encoding="utf-8")
     output.line(f"{made.full_name} is in {file}; `airside deployments apply {file}` sends it")
+
+
+def _check_place(entrypoint: str) -> None:
+    """Refuse a file that is not below this folder: in its storage the agent would not find it."""
+    file = Path(entrypoint.rpartition(":")[0])
+    if file.is_file() and not file.resolve().is_relative_to(Path.cwd().resolve()):
+        raise Failure(f"{entrypoint}: must be below this folder", hint="run the command in the project's folder")
+
+
+def _concurrency(limit: int, on_full: str) -> dict[str, Any] | None:
+    if on_full and not limit:
+        raise Failure("--on-full goes with --concurrency")
+    return {"limit": limit, **({"on_full": on_full} if on_full else {})} if limit else None
 
 
 def _storage(where: str, **more: str) -> dict[str, Any]:
