@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.support.flows import Collector
@@ -111,6 +113,19 @@ def test_a_task_runs_after_what_it_waits_for(told: Collector) -> None:
 
     nightly()
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it], lambda it: [[it]], lambda it: [{"a": (it,)}]])
+def test_what_waits_for_a_failed_task_is_skipped_however_it_is_named(
+    told: Collector, wrap: Callable[[Any], Any]
+) -> None:
+    @flow
+    def nightly() -> list[str]:
+        future = broken.submit()
+        last = [plus.submit(1, wait_for=wrap(one)) for one in (future, allow_failure(future))]
+        return [one.wait().kind for one in last]
+
+    assert nightly() == ["skipped", "completed"]
 
 
 def test_tasks_that_wait_for_tasks_do_not_starve_a_full_pool(told: Collector) -> None:

@@ -133,15 +133,16 @@ def allow_failure(future: Future[R]) -> AllowFailure[R]:
     return AllowFailure(future)
 
 
-def find(value: Any, depth: int = _DEPTH) -> Iterator[Future[Any]]:
-    """Give the futures in a value: itself, or in lists, tuples, sets and dicts."""
+def find(value: Any, depth: int = _DEPTH, *, allowed: bool = True) -> Iterator[Future[Any]]:
+    """Give the futures in a value: itself, or in lists, tuples, sets and dicts; those that may fail if `allowed`."""
     if isinstance(value, Future):
         yield value
     elif isinstance(value, AllowFailure):
-        yield value.future
+        if allowed:
+            yield value.future
     elif depth and _holds(value):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from find(item, depth - 1)
+            yield from find(item, depth - 1, allowed=allowed)
 
 
 def resolve(value: Any, depth: int = _DEPTH) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from airside.events.run_states import State as Kind
 from airside.sdk.flows import attempts, caching, context, futures, interrupts, options, task_run, transactions
 from airside.sdk.flows.exceptions import BadOption, BadParameters
-from airside.sdk.flows.futures import Future, Unmapped
+from airside.sdk.flows.futures import AllowFailure, Future, Unmapped
 from airside.sdk.flows.options import Delay, Hook, TaskOptions
 from airside.sdk.flows.parameters import Parameters
 from airside.sdk.flows.states import State
@@ -165,6 +165,8 @@ class Task(Generic[P, R]):
 
     def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> task_run.Call:
         wait_for = kwargs.get("wait_for", ())
+        if isinstance(wait_for, Future | AllowFailure):
+            wait_for = (wait_for,)
         own = {name: value for name, value in kwargs.items() if name != "wait_for"}
         return task_run.prepare(self, self.parameters.bind(args, own), list(wait_for))
 

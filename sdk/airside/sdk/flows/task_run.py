@@ -60,11 +60,11 @@ class Call:
         return self.task.is_async
 
 
-def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequence[Any]) -> Call:
+def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: list[Any]) -> Call:
     """Make the call of a task in the present context: its run with name, tags and relations."""
     flow, outer = context.flow_context.get(), context.task_context.get()
     number = flow.number(task.name) if flow is not None else 0
-    upstream = list(dict.fromkeys(futures.find({**values, "": list(wait_for)} if wait_for else dict(values))))
+    upstream = list(dict.fromkeys(futures.find({**values, "": wait_for} if wait_for else dict(values))))
     tags = task.options.tags | context.current_tags()
     labels, tag_resources = naming.tagged(tags)
     run = Run(
@@ -83,7 +83,7 @@ def prepare(task: "Task[..., Any]", values: Mapping[str, Any], wait_for: Sequenc
         reporter=flow.reporter if flow is not None else reporting.reporter(),
         stop=flow.work if flow is not None else None,
         waits_for=upstream,
-        needs=[item for item in wait_for if isinstance(item, futures.Future)],
+        needs=list(futures.find(wait_for, allowed=False)) if wait_for else (),
         loop=flow.loop if flow is not None else None,
         number=number,
     )
