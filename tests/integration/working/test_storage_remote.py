@@ -1,6 +1,7 @@
 """Code from a bucket and from an SFTP server: real servers on loopback, the real drivers."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,27 @@ async def test_code_comes_from_an_sftp_server_whose_key_is_known(
         assert len(server.came) == count  # no password was shown to a host that is not known
         monkeypatch.setenv("SFTP", f"{sftp_server.USER}:wrong-word-1")
         assert "wrong-word-1" not in await refused(good, tmp_path, "wrong")
+
+
+async def test_a_server_that_hangs_holds_up_nobody_who_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ETL", f"{KEY}:{SECRET}")
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = Bucket(None, url).storage()
+        fetching = asyncio.create_task(storage.fetch(settings, tmp_path / "run", tmp_path / "cache"))
+        connection, _ = await asyncio.to_thread(silent.accept)  # it has asked, and waits
+        with connection:
+            fetching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await fetching
+    assert list((tmp_path / "run").iterdir()) == []
+    monkeypatch.setattr(remote, "_FETCH_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert "no answer within 0.5 s" in await refused(Bucket(None, url).storage(), tmp_path)
 
 
 def test_credentials_are_read_as_each_kind_has_them() -> None:

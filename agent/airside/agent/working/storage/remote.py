@@ -6,8 +6,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -45,22 +45,47 @@ async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = No
     """
     secrets = credentials.secrets_of(settings)
     stop = threading.Event()
-    fetching = asyncio.ensure_future(asyncio.to_thread(_fetch, settings, into, cache, stop))
     try:
-        version = await asyncio.shield(fetching)
-    except asyncio.CancelledError:
-        stop.set()
-        fetching.add_done_callback(lambda done: done.exception())  # it ends by itself, and nobody waits for it
-        raise
+        async with asyncio.timeout(_FETCH_SECONDS):
+            version: str = await _beside(lambda: _fetch(settings, into, cache, stop))
+    except TimeoutError:
+        raise CannotPrepare(f"storage fsspec: {settings.get('url')}: no answer within {_FETCH_SECONDS:g} s") from None
     except CannotPrepare as error:
         raise CannotPrepare(credentials.hide(str(error), secrets)) from None
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
         said = credentials.hide(f"{type(error).__name__}: {error}", secrets)
         raise CannotPrepare(f"storage fsspec: {settings.get('url')} cannot be fetched: {said[:500]}") from None
+    finally:
+        stop.set()
     folder = inside(into / "code", settings.get("folder", "."), "storage fsspec: folder")
     if not folder.is_dir():
         raise CannotPrepare(f"storage fsspec: there is no folder {settings['folder']} in {settings['url']}")
     return Code(folder, version)
+
+
+async def _beside(work: Callable[[], Any]) -> Any:
+    """Do it in a thread that nobody has to wait for: a server that hangs must hold up neither a run's nor our end."""
+    loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def told(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except Exception as raised:  # noqa: BLE001 - it is raised again where it is awaited
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(told, result, error)
+
+    threading.Thread(target=run, name="airside-fetch", daemon=True).start()
+    return await done
 
 
 _locks: dict[Path, threading.Lock] = {}
@@ -145,6 +170,7 @@ class _Fetching:
         for one in listed:
             target = folder / one.name
             content = hashlib.sha256()
+            self._go_on()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with closing(self._files.open(one.path, "rb")) as source, target.open("xb") as written:
