@@ -2,8 +2,8 @@
 
     python -m tests.bench.engine [--events 100000] [--windows 1000000] [--only index|mixed|windows]
 
-Machines are noisy: the first part is a ratio inside one run, the best of several rounds. Memory is what the process
-grows by, as the kernel sees it.
+Times are seconds of a core, the best of several rounds. Machines are noisy: the first part is a ratio inside one run.
+Memory is what the process grows by, as the kernel sees it.
 """
 
 import argparse
@@ -43,14 +43,14 @@ def record(position, event_type, resource, step=1_000, **payload):
 
 
 def fold(engine, records):
-    """Fold the records and give seconds and firings."""
+    """Fold the records and give seconds of a core, and firings."""
     gc.disable()
-    started = time.perf_counter()
+    started = time.process_time()
     fired = 0
     step = engine.step
     for each in records:
         fired += len(step(each))
-    taken = time.perf_counter() - started
+    taken = time.process_time() - started
     gc.enable()
     return taken, fired
 

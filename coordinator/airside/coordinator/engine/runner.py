@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -119,6 +119,12 @@ class EngineRunner:
         self._event_id = ""
         self._saved_at = time.monotonic()
         gc.unfreeze()
+        if not await self._take_up():
+            _log.info("no engine snapshot: reading the log from its start")
+        gc.collect()
+        gc.freeze()  # what is there now lives on: no need to look at it again and again
+
+    async def _take_up(self) -> bool:
         for snapshot in await asyncio.to_thread(self._snapshots.intact):
             envelope = snapshot.envelope
             await self._log.verify(envelope.position, envelope.event_id, envelope.created)
@@ -127,11 +133,10 @@ class EngineRunner:
             except StateRefused as error:
                 _log.warning("engine snapshot at %d is of no use: %s", envelope.position, error)
                 continue
-            gc.freeze()  # a million objects that all live on: no need to look at them again and again
             self._event_id = envelope.event_id
             self._folded = self._saved_position = envelope.position
-            return
-        _log.info("no engine snapshot: reading the log from its start")
+            return True
+        return False
 
     async def _follow(self) -> None:
         head = await self._log.head()
@@ -163,10 +168,12 @@ class EngineRunner:
             self._folded = entry.position
             self._event_id = entry.event.id if isinstance(entry, Record) else ""
 
-    def _decide(self, entry: Record | Poison) -> Iterator[list[Firing]]:
-        if isinstance(entry, Record):
-            return self.engine.slices(entry)
-        return self.engine.pass_over_slices(entry.position, entry.received)
+    def _decide(self, entry: Record | Poison) -> Iterable[list[Firing]]:
+        """Let the engine decide on an entry: at once where no deadline lies before it, else a slice at a time."""
+        engine = self.engine
+        if not isinstance(entry, Record):
+            return engine.pass_over_slices(entry.position, entry.received)
+        return engine.slices(entry) if engine.may_pass(entry.received) else (engine.step(entry),)
 
     def _open_deadline(self) -> Micros | None:
         """Give the earliest deadline. In the middle of an entry there is none: it may be passing."""

@@ -10,8 +10,9 @@ With `time: occurred` it is the event's own time that must not be after the dead
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+import msgspec
 from pydantic import Field
 
 from airside.events import vocabulary
@@ -41,7 +42,7 @@ class AbsenceSpec(base.TriggerSpec):
     )
 
 
-class Breach(NamedTuple):
+class Breach(msgspec.Struct, frozen=True, gc=False):
     """A verdict that a late event may still resolve."""
 
     id: str
@@ -258,7 +259,7 @@ class RunningAbsence(base.RunningTrigger[AbsenceT]):
 
     def save_breaches(self) -> Any:
         """Give the shared state as plain values."""
-        return [self.seen.save(), [[key, *breach] for key, breach in self.breaches.items()]]
+        return [self.seen.save(), [[key, *msgspec.structs.astuple(breach)] for key, breach in self.breaches.items()]]
 
     def load_breaches(self, state: Any) -> None:
         """Take on the shared state."""
