@@ -184,7 +184,7 @@ class Scheduler:
         if key in self._armed:
             return
         due = deployed.due_of(payload)
-        await self._work.put(workspace, str(payload.get("queue")), int(payload.get("priority", 5)), bare, due)
+        await self._work.put_missing(workspace, str(payload.get("queue")), int(payload.get("priority", 5)), bare, due)
         self._armed.add(key)
 
     async def _change(

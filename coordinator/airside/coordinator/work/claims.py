@@ -35,7 +35,7 @@ from airside.events.run_states import State
 
 _POLL_SECONDS: Final = 0.5
 #: So long one request may be busy with runs that it cannot claim.
-_BUSY_SECONDS: Final = 2.0
+_BUSY_SECONDS: Final = 5.0
 #: So many runs are claimed side by side: most of a claim is waiting for the disk.
 _AT_ONCE: Final = 10
 #: A coordinator that stood still for so long may have had its place taken back.

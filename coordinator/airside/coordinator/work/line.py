@@ -6,6 +6,7 @@ there is room for it. The consumer, and with it the queue's limit and pause, sta
 by several at once, and may stop half-way: the worst is a message too many.
 """
 
+import asyncio
 from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass
@@ -15,13 +16,11 @@ from typing import Any, Final
 from nats.aio.msg import Msg
 
 from airside.coordinator.deployments.book import Queue
-from airside.coordinator.work.stream import SINCE, STREAM, WorkStream
+from airside.coordinator.work.stream import NO_MESSAGE, SINCE, STREAM, WorkStream
 from airside.events.log.streams import ApiError, api
 from airside.events.subjects import token
 
-_NO_MESSAGE: Final = frozenset({10_037, 10_043, 10_057})
-#: So many tries to find one that is still there: others take them too.
-_TRIES: Final = 20
+_PRIORITIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,13 @@ class Line:
     def __init__(self, work: WorkStream) -> None:
         self._work = work
 
-    async def take(self, queue: Queue) -> Msg | None:
-        """Take the next run of a queue, if one waits and the queue's limit allows it. Raises LogError."""
+    async def take(self, queue: Queue, count: int) -> list[Msg]:
+        """Take up to so many next runs of a queue, as far as its limit allows it. Raises LogError."""
         consumer = await self._work.keep(queue)
-        message = await self._work.pull(consumer)  # one that was moved already, or comes again
-        if message is None and await self._advance(queue):
-            message = await self._work.pull(consumer)
-        return message
+        found = await self._work.pull(consumer, count)  # what was moved already, or comes again
+        if len(found) < count and await self._advance(queue, count - len(found)):
+            found += await self._work.pull(consumer, count - len(found))
+        return found
 
     async def stand_aside(self, queue: Queue, deployment: str, run: str, since: str) -> None:
         """Let a run wait until fewer runs of its deployment go on. Raises LogUnavailable."""
@@ -94,44 +93,47 @@ class Line:
             "running": int(info["num_ack_pending"]),
         }
 
-    async def _advance(self, queue: Queue) -> bool:
+    async def _advance(self, queue: Queue, count: int) -> bool:
         """Move the best of a queue to its consumer, if there is room; False when nothing is to be taken."""
-        for _ in range(_TRIES):
-            best = await self._best(queue)
-            if best is None:
-                return False
-            info = await self._work.info(queue)
-            if info.get("paused") or (queue.limit and info["num_ack_pending"] + info["num_pending"] >= queue.limit):
-                return False
-            subject = f"work.{_of(queue)}.{best.priority}.{best.run}"
-            moved = await self._work.publish_once(subject, best.run, {SINCE: best.since})
-            # Is it with an agent still, then its release puts it in line again.
-            await self._remove(best)
-            if moved:
-                return True
+        best = await self._best(queue, count)
+        if not best:
+            return False
+        info = await self._work.info(queue)
+        room = queue.limit - info["num_ack_pending"] - info["num_pending"] if queue.limit else count
+        if info.get("paused") or room <= 0:
+            return False
+        await asyncio.gather(*(self._move(queue, one) for one in best[:room]))
         return True
 
-    async def _best(self, queue: Queue) -> Standing | None:
-        """Find who is next: of the lowest priority number, and of those who came first."""
-        where = f"wait.{_of(queue)}"
-        found = await self._first(f"{where}.>")
-        if found is None:
-            return None
-        for priority in range(found.priority):
-            if (better := await self._first(f"{where}.{priority}.>")) is not None:
-                found = better
-                break
-        return await self._first(f"{where}.{found.priority}.first.>") or found
+    async def _move(self, queue: Queue, standing: Standing) -> None:
+        # Where there is such a message already, the run is next, or with an agent whose release puts it in line again.
+        subject = f"work.{_of(queue)}.{standing.priority}.{standing.run}"
+        await self._work.publish_once(subject, standing.run, {SINCE: standing.since})
+        await self._remove(standing)
 
-    async def _first(self, subjects: str) -> Standing | None:
-        """Read the oldest message of these subjects."""
-        try:
-            found = await api(self._work.nc, f"STREAM.MSG.GET.{STREAM}", {"seq": 1, "next_by_subj": subjects})
-        except ApiError as error:
-            if error.code not in _NO_MESSAGE:
-                raise
+    async def _best(self, queue: Queue, count: int) -> list[Standing]:
+        """Find who is next: of the lowest priority numbers, and of those who came first."""
+        where = f"wait.{_of(queue)}"
+        found: list[Standing] = []
+        if await self._first(f"{where}.>") is None:
+            return found
+        for priority in range(_PRIORITIES):
+            if await self._first(f"{where}.{priority}.>") is None:
+                continue
+            for subjects in (f"{where}.{priority}.first.*", f"{where}.{priority}.*"):
+                position = 1
+                while len(found) < count and (standing := await self._first(subjects, position)) is not None:
+                    found.append(standing)
+                    position = standing.position + 1
+            if len(found) >= count:
+                break
+        return found
+
+    async def _first(self, subjects: str, position: int = 1) -> Standing | None:
+        """Read the oldest message of these subjects, from a place in the stream on."""
+        message = await self._work.first(subjects, position)
+        if message is None:
             return None
-        message = found["message"]
         since = _header(message.get("hdrs", ""), SINCE) or _iso(message["time"])
         return Standing(message["seq"], message["subject"], message["subject"].rpartition(".")[2], since)
 
@@ -139,7 +141,7 @@ class Line:
         try:
             await api(self._work.nc, f"STREAM.MSG.DELETE.{STREAM}", {"seq": standing.position, "no_erase": True})
         except ApiError as error:
-            if error.code not in _NO_MESSAGE:
+            if error.code not in NO_MESSAGE:
                 raise
 
 

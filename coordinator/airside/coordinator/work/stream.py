@@ -32,6 +32,7 @@ LEASE_SECONDS: Final = 30
 #: The broker gives a message again so much later than the lease ends: first the run is called lost.
 _ACK_WAIT_LEASES: Final = 1.5
 NOT_FOUND: Final = frozenset({10_014, 10_059})
+NO_MESSAGE: Final = frozenset({10_037, 10_043, 10_057})
 _SUBJECTS: Final = ["work.>", "timer.>", "wait.>", "full.>"]
 _WRONG_LAST: Final = frozenset({10_071, 10_164})
 _NANOS: Final = 1_000_000_000
@@ -93,6 +94,13 @@ class WorkStream:
             await self.publish_once(target, run)
             self.arrived()
 
+    async def put_missing(self, workspace: str, queue: str, priority: int, run: str, due: Micros | None) -> None:
+        """Let a run wait as `put` does, unless it is next already, with an agent, or stands aside. Raises LogError."""
+        for where in ("work", "full"):
+            if await self.first(f"{where}.{workspace}.{token(queue)}.*.{run}") is not None:
+                return
+        await self.put(workspace, queue, priority, run, due)
+
     async def forget(self, workspace: str, run: str) -> None:
         """Take back a run whose time has not come. Raises LogError."""
         await api(self.nc, f"STREAM.PURGE.{STREAM}", {"filter": f"timer.{workspace}.{run}"})
@@ -118,20 +126,25 @@ class WorkStream:
         self._known[name] = queue
         return name
 
-    async def pull(self, consumer: str) -> Msg | None:
-        """Take what is next for a consumer, if there is anything and the queue's limit allows it."""
+    async def pull(self, consumer: str, count: int) -> list[Msg]:
+        """Take up to so many messages that are next for a consumer, as far as the queue's limit allows it."""
         inbox = self.nc.new_inbox()
         subscription = await self.nc.subscribe(inbox)
+        found: list[Msg] = []
         try:
-            body = orjson.dumps({"batch": 1, "no_wait": True})
+            body = orjson.dumps({"batch": count, "no_wait": True})
             await self.nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", body, reply=inbox)
-            message: Msg = await subscription.next_msg(timeout=_TAKE_SECONDS)
+            while len(found) < count:
+                message: Msg = await subscription.next_msg(timeout=_TAKE_SECONDS)
+                if message.headers and "Status" in message.headers:  # there are no more
+                    break
+                found.append(message)
         except (TimeoutError, NatsError):
-            return None
+            pass  # what was given and not heard of is given again
         finally:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
-        return None if message.headers and "Status" in message.headers else message
+        return found
 
     async def settle(self, ack: str, word: bytes) -> None:
         """Acknowledge a message (`+ACK`), give it back (`-NAK`), or say that it is worked on (`+WPI`)."""
@@ -165,6 +178,17 @@ class WorkStream:
             self._counted.add(name)
         # Nobody reads this consumer: what is pending for it is all there is.
         return int((await api(self.nc, f"CONSUMER.INFO.{STREAM}.{name}"))["num_pending"])
+
+    async def first(self, subjects: str, position: int = 1) -> dict[str, Any] | None:
+        """Read the oldest message of these subjects, from a place in the stream on. Raises LogError."""
+        try:
+            found = await api(self.nc, f"STREAM.MSG.GET.{STREAM}", {"seq": position, "next_by_subj": subjects})
+        except ApiError as error:
+            if error.code not in NO_MESSAGE:
+                raise
+            return None
+        message: dict[str, Any] = found["message"]
+        return message
 
     async def publish_once(self, subject: str, run: str, headers: dict[str, str] | None = None) -> bool:
         """Put a message where there is none yet; False when there is one. Raises LogUnavailable."""
