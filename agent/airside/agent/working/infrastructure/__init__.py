@@ -67,6 +67,7 @@ async def find(kinds: Iterable[str], plane: Mapping[str, str]) -> list[Found]:
 
 async def close() -> None:
     """Close connections to engines, at the agent's end."""
+    docker.forget()
     await kubernetes.forget()
 
 

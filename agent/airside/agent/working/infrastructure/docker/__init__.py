@@ -6,6 +6,6 @@ container  one container, from its start to its end
 """
 
 from airside.agent.working.infrastructure.docker.container import find, start
-from airside.agent.working.infrastructure.docker.engine import works
+from airside.agent.working.infrastructure.docker.engine import forget, works
 
-__all__ = ["find", "start", "works"]
+__all__ = ["find", "forget", "start", "works"]

@@ -2,9 +2,11 @@
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from airside.agent.working.exceptions import CannotPrepare, NotHere
@@ -15,6 +17,7 @@ _ANSWER_SECONDS: Final = 60
 _PING_SECONDS: Final = 5.0
 _THREADS: Final = 8
 _MAX_TEXT: Final = 500
+_USUAL: Final = "unix:///var/run/docker.sock"
 
 
 class EngineAway(NotHere):
@@ -95,7 +98,17 @@ def _connected() -> Engine:
         raise NotHere(
             "containers need Docker's client on the agent's machine: pip install 'airside[docker]'"
         ) from error
+    address = os.environ.get("DOCKER_HOST") or _USUAL
+    if address.startswith("unix://") and not Path(address.removeprefix("unix://")).is_socket():
+        raise EngineAway(f"there is no Docker engine at {address} (DOCKER_HOST)")
     return Engine(told(docker.from_env, timeout=_ANSWER_SECONDS, version="auto").api)
+
+
+def forget() -> None:
+    """Close the connections, at the agent's end."""
+    if _connected.cache_info().currsize:
+        _connected().client.close()
+    _connected.cache_clear()
 
 
 async def connect() -> Engine:
