@@ -188,7 +188,8 @@ class DockerEngine:
         for one in self.containers.values():
             labels = one.body.get("Labels") or {}
             if (everything or one.held.runs) and all(
-                (labels.get(word.partition("=")[0]) == word.partition("=")[2]) for word in wanted
+                (labels.get(word.partition("=")[0]) == word.partition("=")[2]) if "=" in word else word in labels
+                for word in wanted
             ):
                 about = {"Id": one.id, "Names": [f"/{one.name}"], "Image": one.body["Image"], "Labels": labels}
                 found.append({**about, "State": one.status, "Created": 0, "Command": "", "Status": one.status})
