@@ -21,6 +21,13 @@ STEPS = """
     print("value", stepping(), flush=True)
 """
 
+RULE = """
+automations:
+  - name: tell-of-crashes
+    trigger: {match: {type: flow_run.crashed}}
+    actions: [{emit: {type: crash.told, resource: "told://crashes"}}]
+"""
+
 
 def counted(up: Up, event_type: str) -> int:
     with up.client() as client:
@@ -45,6 +52,38 @@ def test_a_killed_flow_is_called_crashed_once_and_one_that_lives_is_not(up: Up, 
         assert until_state(client, other, "completed")["seq"] == 2
         assert history(client, run) == ["running", "crashed"]
     assert counted(up, "flow_run.crashed") == 1
+
+
+def test_what_a_killed_flow_held_is_free_again_and_automations_see_it(up: Up, tmp_path: Path) -> None:
+    up.start()
+    with up.client() as client:
+        client.post("/api/automations", content=RULE, headers={"content-type": "application/yaml"}).raise_for_status()
+        client.put("/api/limits/warehouse", json={"slots": 1}).raise_for_status()
+        holding = """
+            from airside.sdk import concurrency
+
+            @task
+            def loads():
+                with concurrency("warehouse", ttl=2):
+                    told()
+
+            @flow
+            def holding():
+                loads()
+
+            holding()
+        """
+        killed = flow_process.start(holding, tmp_path / "one", up.url)
+        killed.until()
+        assert client.get("/api/limits/warehouse").json()["used"] == 1
+        killed.kill()
+        wait(lambda: client.get("/api/limits/warehouse").json()["used"] == 0)
+        until_state(client, run_of(client, "holding"), "crashed")
+        wait(lambda: counted(up, "crash.told") == 1)
+        freed = flow_process.start(holding.replace("holding", "taking"), tmp_path / "two", up.url)
+        freed.until()
+        freed.go_on()
+        assert freed.ended()[0] == 0
 
 
 def test_two_coordinators_call_a_killed_flow_crashed_once(nats_server: EmbeddedServer, tmp_path: Path) -> None:

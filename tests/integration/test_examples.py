@@ -1,6 +1,7 @@
 """The examples do what they say, each as a program of its own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "sdk" / "examples"
 AIRSIDE = Path(sys.executable).parent / "airside"
+
+
+def test_the_page_names_every_example() -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "examples.md").read_text()
+    named = re.findall(r"^\| `(\w+\.py)` \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 def ran(folder: Path, *command: object, code: int = 0) -> str:
