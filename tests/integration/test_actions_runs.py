@@ -232,6 +232,7 @@ async def test_switched_automations_carry_what_led_to_it_and_what_is_so_is_not_w
         ({"resume_run": {"input": {"a": "{{ x | y }}"}}}, "no filter `y`"),
         ({"limit": {"queue": "a", "name": "b", "slots": 1}}, "give `queue` or `name`, not both"),
         ({"limit": {"queue": "a", "slots": 0}}, "must be 1 to"),
+        ({"limit": {"queue": "a", "slots": 100_001}}, "must be 1 to 100,000"),
         ({"limit": {"queue": "a", "slots": "many"}}, "must be a number, a template of one, or none"),
         ({"limit": {"name": "a", "slots": "none"}}, "a shared limit has a number"),
         ({"limit": {"queue": "a", "slots": 1, "per": "1s"}}, "give its `name`"),

@@ -15,8 +15,9 @@ from airside.triggers.strict import FromText, Several, Strict, Text
 
 #: In place of a number of slots: any number.
 UNLIMITED: Final = "none"
-#: The largest limit.
+#: The largest shared limit, and the largest of a queue.
 MAX_SLOTS: Final = 1_000_000
+MAX_QUEUE_SLOTS: Final = 100_000
 
 
 class Action(Strict):
@@ -237,8 +238,9 @@ class Limit(Strict):
             raise ValueError("`per` is for a shared limit: give its `name`")
         if isinstance(self.slots, int):
             least = 0 if self.name is not None and self.per is None else 1
-            if not least <= self.slots <= MAX_SLOTS:
-                raise ValueError(f"slots: must be {least} to {MAX_SLOTS:,}")
+            most = MAX_SLOTS if self.name is not None else MAX_QUEUE_SLOTS
+            if not least <= self.slots <= most:
+                raise ValueError(f"slots: must be {least} to {most:,}")
         elif self.slots != UNLIMITED and "{" not in self.slots and not self.slots.isdecimal():
             raise ValueError(f"slots: must be a number, a template of one, or {UNLIMITED}")
         elif self.slots == UNLIMITED and self.name is not None:

@@ -7,7 +7,7 @@ from airside.coordinator.actions.exceptions import ActionRefused
 from airside.coordinator.actions.on_plane import PlaneAction, by, named, origin
 from airside.coordinator.limits import book as limits
 from airside.triggers import durations
-from airside.triggers.actions import UNLIMITED
+from airside.triggers.actions import MAX_QUEUE_SLOTS, MAX_SLOTS, UNLIMITED
 
 
 class PauseDeployment(PlaneAction):
@@ -77,8 +77,8 @@ class Limit(PlaneAction):
             )
             return {"name": name, "slots": slots, "per_seconds": seconds or None}
         queue = named(context, "queue")
-        if slots == 0:
-            raise ActionRefused("slots: a queue gives at least 1; pause it to give none")
+        if slots is not None and not 1 <= slots <= MAX_QUEUE_SLOTS:
+            raise ActionRefused(f"slots: a queue gives 1 to {MAX_QUEUE_SLOTS:,}; pause it to give none")
         await plane.store.set_queue(context.workspace, queue, by(context), origin(context), limit=slots)
         return {"queue": queue, "limit": slots}
 
@@ -114,6 +114,6 @@ def _slots(context: kinds.ActionContext) -> int | None:
         return None
     if isinstance(found, str) and found.strip().isdecimal():
         found = int(found)
-    if type(found) is not int or not 0 <= found <= limits.MAX_SLOTS:
-        raise ActionRefused(f"slots: must be a whole number from 0 to {limits.MAX_SLOTS:,}, or {UNLIMITED}")
+    if type(found) is not int or not 0 <= found <= MAX_SLOTS:
+        raise ActionRefused(f"slots: must be a whole number from 0 to {MAX_SLOTS:,}, or {UNLIMITED}")
     return found

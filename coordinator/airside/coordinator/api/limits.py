@@ -23,7 +23,8 @@ from airside.coordinator.limits import (
     TooMany,
     Wanted,
 )
-from airside.coordinator.limits.book import MAX_NAME, MAX_SLOTS, is_name
+from airside.coordinator.limits.book import MAX_NAME, is_name
+from airside.triggers.actions import MAX_SLOTS
 
 routes = router("limits")
 

@@ -11,6 +11,7 @@ from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.deployments.book import Queue
+from airside.triggers.actions import MAX_QUEUE_SLOTS
 
 routes = router("queues")
 
@@ -35,7 +36,7 @@ class LimitQueue(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit": 3}]})
 
-    limit: int | None = Field(ge=1, le=100_000, description="null: any number")
+    limit: int | None = Field(ge=1, le=MAX_QUEUE_SLOTS, description="null: any number")
 
 
 @routes.get("/api/queues", summary="List queues", responses=documents.answers(503, good=examples.page(_QUEUE)))

@@ -16,7 +16,6 @@ from airside.events.exceptions import AirsideError
 T = TypeVar("T")
 
 MAX_LIMITS: Final = 1_000
-MAX_SLOTS: Final = 1_000_000
 #: Leases and waiters of one limit: they are written as one value of the broker's store.
 MAX_ENTRIES: Final = 2_000
 MAX_NAME: Final = 200
