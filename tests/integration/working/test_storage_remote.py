@@ -88,6 +88,23 @@ async def test_all_files_below_a_folder_are_fetched_and_their_digest_is_the_vers
     assert (below.folder / "load.py").read_text() == "one"
 
 
+async def test_the_same_files_are_the_same_version_wherever_they_come_from(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "here/flows").mkdir(parents=True)
+    for name in ("setup.py", "flows/load.py"):
+        bucket.put(f"etl/{name}", name)
+        (tmp_path / "here" / name).write_text(name)
+    here = {"path": str(tmp_path / "here")}
+    versions = {
+        (await fetch(bucket.storage(), tmp_path, "bucket")).version,
+        (await fetch({"kind": "folder", **here}, tmp_path, "copied")).version,
+        (await fetch({"kind": "path", **here}, tmp_path, "there")).version,
+    }
+    assert len(versions) == 1
+    (tmp_path / "here/data.csv").write_text("1")
+    assert (await fetch({"kind": "path", **here}, tmp_path, "data")).version in versions
+    assert (await fetch({"kind": "folder", **here}, tmp_path, "other")).version not in versions
+
+
 async def test_a_version_is_fetched_once_and_a_new_one_is_fetched(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

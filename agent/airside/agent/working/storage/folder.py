@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from airside.agent.working.exceptions import CannotPrepare
-from airside.agent.working.storage.code import Code, inside
+from airside.agent.working.storage.code import LEAVE, Code, inside, version_of
 
-_LEAVE = shutil.ignore_patterns(".git", "__pycache__", ".venv", "*.pyc")
+_LEAVE = shutil.ignore_patterns(*LEAVE, "*.pyc")
 
 
 async def stay(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
-    """Run the code where it is; without a path, in the folder the agent was started in."""
-    return Code(inside(_folder(settings.get("path", ".")), settings.get("folder", "."), "storage path: folder"))
+    """Run the code where it is; without a path, in the folder the agent was started in.
+
+    The version is that of its Python files as the run begins: beside them there may lie anything.
+    """
+    folder = inside(_folder(settings.get("path", ".")), settings.get("folder", "."), "storage path: folder")
+    return Code(folder, await asyncio.to_thread(version_of, folder, ".py"))
 
 
 async def copy(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
@@ -26,7 +30,8 @@ async def copy(settings: Mapping[str, Any], into: Path, cache: Path | None = Non
         await asyncio.to_thread(shutil.copytree, source, target, ignore=_LEAVE, symlinks=True)
     except (OSError, shutil.Error) as error:
         raise CannotPrepare(f"storage folder: {source} cannot be copied: {str(error)[:300]}") from error
-    return Code(inside(target, settings.get("folder", "."), "storage folder: folder"))
+    folder = inside(target, settings.get("folder", "."), "storage folder: folder")
+    return Code(folder, await asyncio.to_thread(version_of, target))
 
 
 def _folder(name: str) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from airside.agent.working.exceptions import CannotPrepare
 from airside.agent.working.storage import credentials, places
-from airside.agent.working.storage.code import Code, inside
+from airside.agent.working.storage.code import LEAVE, Code, digest, inside
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 2**30
@@ -22,7 +22,6 @@ _FETCH_SECONDS: Final = 300.0
 _CHUNK_BYTES: Final = 2**20
 #: What changes while it is fetched is fetched again, so often.
 _TRIES: Final = 3
-_LEAVE: Final = frozenset({".git", "__pycache__", ".venv"})
 _STAMPS: Final = ("ETag", "etag", "generation", "md5Hash", "content_settings")
 
 
@@ -150,7 +149,7 @@ class _Fetching:
         found: dict[str, _Listed] = {}
         total = 0
         for _, folders, files in self._files.walk(self._root, detail=True, on_error="raise"):
-            for leave in _LEAVE & set(folders):
+            for leave in LEAVE & set(folders):
                 del folders[leave]
             for info in files.values():
                 self._go_on()
@@ -166,7 +165,7 @@ class _Fetching:
         return sorted(found.values(), key=lambda one: one.name)
 
     def _bring(self, listed: list[_Listed], folder: Path) -> str:
-        digest, left = hashlib.sha256(), MAX_BYTES
+        found, left = [], MAX_BYTES
         for one in listed:
             target = folder / one.name
             content = hashlib.sha256()
@@ -185,8 +184,8 @@ class _Fetching:
                 raise CannotPrepare(
                     f"storage fsspec: {one.name!r} in {self._url} is a file and a folder, or is there twice"
                 ) from None
-            digest.update(f"{one.name}\0{content.hexdigest()}\n".encode())
-        return f"sha256:{digest.hexdigest()}"
+            found.append((one.name, content.hexdigest()))
+        return digest(found)
 
     def _go_on(self) -> None:
         if self._stop.is_set():
@@ -212,7 +211,7 @@ def _listed(root: str, info: Mapping[str, Any]) -> _Listed | None:
     parts = name.split("/")
     if not own.startswith(above) or not name.isprintable() or "\\" in name or {"", ".", ".."} & set(parts):
         raise CannotPrepare(f"storage fsspec: the name {path[-200:]!r} leads elsewhere; nothing is fetched")
-    if _LEAVE & set(PurePosixPath(name).parts):
+    if LEAVE & set(PurePosixPath(name).parts):
         return None
     exact = next((str(info[key]) for key in _STAMPS if info.get(key)), "")
     size = int(info.get("size") or 0)
@@ -221,10 +220,7 @@ def _listed(root: str, info: Mapping[str, Any]) -> _Listed | None:
 
 
 def _stamp(listed: list[_Listed]) -> str:
-    digest = hashlib.sha256()
-    for one in listed:
-        digest.update(f"{one.name}\0{one.size}\0{one.stamp}\n".encode())
-    return digest.hexdigest()
+    return digest((one.name, f"{one.size}\0{one.stamp}") for one in listed)
 
 
 def _read(file: Path) -> str:
