@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from secrets import token_hex
 from typing import Any, Final
 
@@ -70,6 +71,7 @@ class Claims:
         self._gone_since = gone_since
         self.closed = False
         self._room = asyncio.Event()
+        self._turn: dict[tuple[str, str], asyncio.Lock] = {}
         work.arrived = self.wake
 
     async def claim(
@@ -209,19 +211,26 @@ class Claims:
         if not self._can_start(queue.workspace, agent, kind):
             await self.turns.lack(queue, kind, message)
             return None
-        began, claim = time.monotonic(), token_hex(16)
-        if not await self.turns.may_go(now, held, queue, message, claim):
-            return None
         lease = Lease(
             workspace=queue.workspace,
             run=run,
-            claim=claim,
+            claim=token_hex(16),
             agent=agent,
             queue=queue.name,
             ack=ack,
             deployment=held.name,
         )
-        return await self._made(now, payload, held, lease, began)
+        async with self._in_order(held):
+            began = time.monotonic()
+            if not await self.turns.may_go(now, held, queue, message, lease.claim):
+                return None
+            return await self._made(now, payload, held, lease, began)
+
+    def _in_order(self, held: Held) -> AbstractAsyncContextManager[None]:
+        """Claim runs of a deployment that has a limit one after the other: who came first has the place."""
+        if held.document.concurrency is None:
+            return nullcontext()
+        return self._turn.setdefault((held.workspace, held.name), asyncio.Lock())
 
     async def _made(
         self, now: Present, payload: Mapping[str, Any], held: Held, lease: Lease, began: float

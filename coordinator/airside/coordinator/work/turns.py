@@ -27,6 +27,8 @@ from airside.events.subjects import token
 _ORPHAN_LEASES: Final = 2.0
 #: Come again in so many nanoseconds.
 LATER: Final = b'-NAK {"delay": 2000000000}'
+#: A run that changes while it is looked at is looked at again.
+_TRIES: Final = 5
 _NEWER: Final = "a newer run of its deployment takes its place"
 _BUSY: Final = run_states.ALIVE | {State.PENDING}
 
@@ -137,9 +139,7 @@ class Turns:
         So as many stand aside as are to end, and they are the newest.
         """
         for run, _ in going:
-            oldest = await presents.read(self._log, held.workspace, presents.resource_id(run))
-            may = oldest is not None and run_states.may_change(oldest.state, State.CANCELLING)
-            if oldest and may and await self._change(oldest, State.CANCELLING, {"message": _NEWER}) is not None:
+            if await self._end(held.workspace, run):
                 return
         standing = await self._line.first_aside(held.workspace, token(held.name))
         if standing is not None:
@@ -147,6 +147,17 @@ class Turns:
             if present is not None and presents.waits(present):
                 await self._change(present, State.CANCELLED, {"message": _NEWER})
             await self._line.step_back(standing, None, 0)
+
+    async def _end(self, workspace: str, run: str) -> bool:
+        """Ask a run that goes on to end, or cancel one that is just being claimed; False when it is ending already."""
+        for _ in range(_TRIES):
+            now = await presents.read(self._log, workspace, presents.resource_id(run))
+            if now is None or not run_states.may_change(now.state, State.CANCELLING):
+                return False
+            state = State.CANCELLED if presents.waits(now) else State.CANCELLING
+            if await self._change(now, state, {"message": _NEWER}) is not None:
+                return True
+        return False
 
     async def _call_back(self, workspace: str, deployment: str, count: int) -> None:
         """Let so many of a deployment's runs that stand aside step back in line; the deployment by its token."""
