@@ -18,6 +18,8 @@ class AgentPlane:
         self.told: list[tuple[str, Any]] = []
         self.cancel: set[str] = set()
         self.lost: set[str] = set()
+        #: Claims whose agent is gone.
+        self.left: set[str] = set()
         #: Answer 503 to everything while it is set.
         self.away = False
         self.lease_seconds = 0.6
@@ -64,6 +66,10 @@ class AgentPlane:
         if path == "/api/work/renew":
             held = set(body["claims"])
             return 200, {"lost": sorted(self.lost & held), "cancel": sorted(self.cancel & held)}
+        if path == "/api/work/take-over":
+            found = set(body["claims"])
+            taken = [{"claim": token, "since": None} for token in sorted(self.left & found)]
+            return 200, {"taken": taken, "lost": sorted(self.lost & found)}
         if path.endswith("/states") and path != "/api/runs/states":
             return 200, {"position": 1, "state": body["state"], "seq": body["expected"] + 1}
         if path == "/api/events":

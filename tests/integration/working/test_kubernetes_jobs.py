@@ -232,3 +232,29 @@ def test_what_runs_goes_on_while_the_cluster_is_away_and_nothing_of_its_log_is_l
     exit_code, said = agent_process.ended(process)
     assert exit_code == 0, said
     assert agent_process.lines(plane, "stdout") == ["it waits", "it goes on"]
+
+
+def test_a_job_outlives_its_agent_and_is_taken_up_or_ended_by_the_next(
+    plane: AgentPlane, it: Cluster, tmp_path: Path, code: Path
+) -> None:
+    files = {name: (tmp_path / f"{name}.pid", tmp_path / f"{name}.go") for name in ("taken", "lost")}
+    storage, runs = agent_process.path(code), {}
+    for name, (file, go) in files.items():
+        parameters = {"file": str(file), "go": str(go)}
+        runs[name] = plane.give("flows.py:until", parameters, storage=storage, infrastructure=kubernetes())
+    first = agent(plane, it, tmp_path, "--limit", "2")
+    wait(lambda: all(file.exists() and file.read_text() for file, _ in files.values()))
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=10)
+    plane.left.add(f"claim-{runs['taken']}")
+    plane.lost.add(f"claim-{runs['lost']}")
+    second = agent(plane, it, tmp_path, "--limit", "2")
+    wait(lambda: not alive(int(files["lost"][0].read_text())))
+    files["taken"][1].touch()
+    wait(lambda: plane.bodies("/api/work/finish"))
+    second.send_signal(signal.SIGTERM)
+    assert agent_process.ended(second)[0] == 0
+    (told,) = plane.bodies("/api/work/finish")
+    assert (told["claim"], told["outcome"]) == (f"claim-{runs['taken']}", "done")
+    assert "it goes on" in agent_process.lines(plane, "stdout")
+    assert len(it.created) == 2
