@@ -178,6 +178,11 @@ def test_tasks_that_wait_in_a_queue_are_dropped_when_their_flow_fails(told: Kept
     assert_right(told)
 
 
+def test_while_somebody_pauses_the_run_nothing_is_sent(told: Kept) -> None:
+    assert on(ProcessRunner(1), runner_tasks.held)() == [None, 9]
+    assert told.states("square-0") == ["pending", "running", "completed"]
+
+
 def test_what_cannot_be_sent_fails_and_says_so(told: Kept) -> None:
     state = on(ProcessRunner(1), runner_tasks.sends_a_lock)(return_state=True)
     assert state.kind is Kind.FAILED

@@ -167,6 +167,19 @@ def keeping(number: int) -> str:
 
 
 @flow
+def held() -> list[Any]:
+    stop = context.current_flow().stop
+    stop.pause()
+    future = square.submit(3)
+    try:
+        early = future.wait(0.5)
+    except TimeoutError:
+        early = None
+    stop.go_on()
+    return [early, future.result()]
+
+
+@flow
 def drawing() -> Any:
     first, other = drawn.submit(1).result(), drawn.submit(2).result()
     return first, drawn.submit(1).result(), other, drawn_once_a_run.submit(1).result(), drawn_once_a_run(2)
