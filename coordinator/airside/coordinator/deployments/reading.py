@@ -74,7 +74,7 @@ class BookReader:
                 self.caught_up.set()
                 await self._tell()
             try:
-                messages = await following.fetch(_PAGE, timeout=_IDLE_SECONDS, heartbeat=0.5)  # type: ignore[attr-defined]
+                messages = await following.fetch(_PAGE, timeout=_IDLE_SECONDS)  # type: ignore[attr-defined]
             except TimeoutError:
                 continue
             except NatsError as error:
