@@ -127,6 +127,8 @@ class Cluster(Node):
                 raise Refused(401, "Unauthorized", "Unauthorized")
             self._authorize(request)
             answer: web.StreamResponse = await handler(request)
+        except ConnectionResetError:
+            raise asyncio.CancelledError from None  # who watched has left
         except Refused as error:
             return web.json_response(error.status, status=int(error.status["code"]))
         return answer

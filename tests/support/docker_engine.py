@@ -128,6 +128,8 @@ class DockerEngine:
             raise web.HTTPServiceUnavailable
         try:
             answer: web.StreamResponse = await handler(request)
+        except ConnectionResetError:
+            raise asyncio.CancelledError from None  # who read has left
         except web.HTTPException as error:
             return web.json_response({"message": error.text}, status=error.status)
         return answer

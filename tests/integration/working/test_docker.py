@@ -190,3 +190,22 @@ def test_what_runs_goes_on_while_the_engine_is_away_and_nothing_of_its_log_is_lo
     assert exit_code == 0, said
     assert finished(plane)["outcome"] == "done"
     assert agent_process.lines(plane, "stdout") == ["it waits", "it goes on"]
+
+
+def test_a_run_goes_back_when_the_engine_is_away_and_the_server_knows_before_it_hands_out_another(
+    plane: AgentPlane, engine: DockerEngine, tmp_path: Path, code: Path
+) -> None:
+    process = agent(plane, engine, tmp_path, "--limit", "1")
+    wait(lambda: plane.bodies("/api/agents"))
+    engine.away = True
+    plane.give("flows.py:job", storage=agent_process.path(code), infrastructure=docker())
+    wait(lambda: plane.bodies("/api/work/finish"))
+    process.send_signal(signal.SIGTERM)
+    assert agent_process.ended(process)[0] == 0
+    told = finished(plane)
+    assert told["outcome"] == "returned"
+    assert "the Docker engine does not answer" in told["message"]
+    before = [
+        body for where, body in plane.told[: plane.told.index(("/api/work/finish", told))] if "heartbeat" in where
+    ]
+    assert before[-1]["capabilities"]["infrastructure"] == ["process"]
