@@ -140,6 +140,6 @@ def test_a_container_outlives_its_agent_and_another_agent_takes_it_up(
         until_state(client, run, "completed")
         wait(lambda: not engine.containers)
         assert history(client, run) == ["scheduled", "pending", "running", "completed"]
-        assert "it goes on" in airside("runs", "logs", run).out
+        wait(lambda: "it goes on" in airside("runs", "logs", run).out)
         wait(lambda: client.get("/api/queues").json()["items"][0]["running"] == 0)
     assert len(engine.created) == 2
