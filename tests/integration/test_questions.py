@@ -1,6 +1,7 @@
 """Backtest, explain, why-not and diff in front of a whole coordinator."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from tests.support.api_samples import event
 from tests.support.command import Ran
 
 from airside.coordinator.coordinator import Coordinator
+from airside.sdk.cli import output
 
 Plane = tuple[Coordinator, httpx.AsyncClient]
 YAML = {"Content-Type": "application/yaml"}
@@ -134,3 +136,27 @@ async def test_lint_asks_the_server_what_it_has_seen(plane: Plane, tmp_path: Pat
     )
     ran = await command(plane, "automations", "lint", str(rules), "--online", "--json")
     assert [(each["line"], each["message"]) for each in ran.json] == [(5, "no job.faild was ever seen on this server")]
+
+
+async def test_lint_asks_the_server_what_its_actions_would_lack_there(plane: Plane, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "- name: told\n  trigger: {match: {type: job.failed}}\n  actions:\n"
+        "    - webhook: {url: env:AIRSIDE_WEBHOOK_ONCALL, secret: oncall}\n"
+    )
+    assert (await command(plane, "automations", "lint", str(rules), "--json")).json == []
+    ran = await command(plane, "automations", "lint", str(rules), "--online", "--json")
+    assert {(each["line"], each["path"], each["level"]) for each in ran.json} == {
+        (4, "[0].actions[0].webhook", "warning")
+    }
+    assert any("AIRSIDE_WEBHOOK_ONCALL" in each["message"] for each in ran.json)
+
+
+async def test_the_answer_to_why_not_has_its_times_in_the_zone_of_who_asks(plane: Plane) -> None:
+    await apply(plane)
+    await failed(plane, 1, 1)
+    ran = await command(plane, "automations", "why-not", "pairs", "--key", "job://a")
+    assert not re.search(r"\dT\d\d:", ran.out)
+    found = (await plane[1].get("/api/automations/pairs/why-not", params={"key": "job://a"})).json()
+    leaves = output.moment(found["state"]["oldest_leaves"])
+    assert f"before {leaves}, when the oldest leaves the window" in ran.out

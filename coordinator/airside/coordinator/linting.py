@@ -1,6 +1,6 @@
 """What can be said about a file of automations without running it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from types import ModuleType
@@ -70,6 +70,18 @@ def never_seen(file: str, text: str, count: Callable[[tuple[str, ...]], int]) ->
             place = (*places[automation.name], *path)
             message = f"no {' or '.join(types)} was ever seen on this server"
             found.append(Finding(file, *tree.place(place), "warning", nodes.show_path(place[1:]), message))
+    return sorted(found)
+
+
+def lacking(file: str, text: str, warnings: Iterable[Mapping[str, str]]) -> list[Finding]:
+    """Say where in a file what a server lacks for its actions is asked for; `warnings` as the server answers them."""
+    tree = nodes.read(text)
+    places = _places(tree)
+    found = []
+    for each in warnings:
+        place = (*places[each["automation"]], *_parts(each["path"]))
+        message = f"on this server: {each['message']}"
+        found.append(Finding(file, *tree.place(place), "warning", nodes.show_path(place[1:]), message))
     return sorted(found)
 
 

@@ -66,7 +66,7 @@ def backtest(
         output.as_json(firings)
     else:
         _show(automations, firings, utc=utc)
-    output.note(_totals(run, len(firings), seconds))
+    output.note(_totals(run, len(firings), seconds, utc=utc))
 
 
 backtest.epilog = tree.examples(  # type: ignore[attr-defined]
@@ -215,14 +215,15 @@ def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
-def _totals(run: "Backtest", firings: int, seconds: float) -> str:
+def _totals(run: "Backtest", firings: int, seconds: float, *, utc: bool) -> str:
     from airside.triggers.entry import iso
 
     if run.began is None:
         return "no events: nothing was decided"
     rate = f" ({run.entries / seconds:,.0f} a second)" if seconds > 1 else ""
     cut = "; what came later was left out" if run.cut_short else ""
+    first, last = (output.moment(iso(each), utc=utc) for each in (run.began, run.now))
     return (
-        f"{output.count(run.entries, 'event')}, {output.count(run.ticks, 'tick')} among them, from {iso(run.began)} to"
-        f" {iso(run.now)}{cut}: {output.count(firings, 'firing')} in {seconds:.1f} s{rate}"
+        f"{output.count(run.entries, 'event')}, {output.count(run.ticks, 'tick')} among them, from {first} to {last}"
+        f"{cut}: {output.count(firings, 'firing')} in {output.lasted(seconds)}{rate}"
     )

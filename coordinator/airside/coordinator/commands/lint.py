@@ -17,7 +17,10 @@ def lint(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files; `-` reads stdin.")],
     *,
     online: Annotated[
-        bool, typer.Option("--online", help="Ask the server too whether what is expected was ever seen.")
+        bool,
+        typer.Option(
+            "--online", help="Ask the server too: was what is expected ever seen, and has it what the actions need?"
+        ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -35,7 +38,10 @@ def lint(
             output.note(f"error: cannot read {file}: {reason}")
             unread += 1
             continue
-        findings += sorted(linting.findings(file, text) + (_never_seen(file, text) if online else []))
+        found = linting.findings(file, text)
+        if online and not any(each.level == "error" for each in found):
+            found += _on_the_server(file, text)
+        findings += sorted(found)
     if as_json:
         output.as_json([finding.to_dict() for finding in findings])
     else:
@@ -60,14 +66,27 @@ lint.epilog = tree.examples(  # type: ignore[attr-defined]
 )
 
 
-def _never_seen(file: str, text: str) -> "list[linting.Finding]":
-    """Ask the server about the types that a file's absences wait for."""
+def _on_the_server(file: str, text: str) -> "list[linting.Finding]":
+    """Ask the server about the types that a file's absences wait for, and about what its actions need there."""
     from airside.coordinator import linting
+    from airside.sdk.exceptions import Refused
 
     with options.connect() as client:
-        return linting.never_seen(
+        found = linting.never_seen(
             file, text, lambda types: int(client.get("/api/events/count", {"type": list(types)})["count"])
         )
+        try:
+            answer = client.request(
+                "POST",
+                "/api/automations",
+                parameters={"dry_run": "true"},
+                content=text.encode(),
+                headers={"Content-Type": "application/yaml"},
+            )
+        except Refused as error:
+            output.note(f"what the actions need on the server was not checked: {output.plain(str(error))}")
+            return found
+    return found + linting.lacking(file, text, answer["warnings"])
 
 
 def _summary(files: int, errors: int, warnings: int) -> str:

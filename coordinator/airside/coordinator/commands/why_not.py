@@ -54,7 +54,7 @@ def _account(found: dict[str, Any], *, utc: bool) -> Iterator[str]:
     yield f"{output.plain(found['automation'])} at {moment}, position {found['position']:,}"
     yield ""
     for reason in found["reasons"]:
-        yield f"  - {output.plain(reason)}"
+        yield f"  - {output.with_moments(output.plain(reason), utc=utc)}"
     for group, title in _GROUPS.items():
         seen = found[group]
         if not seen["total"]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import jinja2
 from jinja2 import nodes as jinja
 
-from airside.coordinator.templates import nodes
+from airside.coordinator.templates import fields, nodes
 from airside.coordinator.templates.filters import FILTERS, zone_names
 from airside.coordinator.templates.template import Template
 from airside.events.exceptions import AirsideError
@@ -90,12 +90,16 @@ def parse(text: str) -> Template:
 
 
 def problems(text: str, names: tuple[str, ...] = NAMES) -> list[Problem]:
-    """Find what is wrong with a template, including names that no context holds."""
+    """Find what is wrong with a template, including names and fields that no context holds."""
     try:
         parse(text)
     except TemplateError as error:
         return error.problems
-    return list(_unknown_names(_read(text), names))
+    tree = _read(text)
+    found = list(_unknown_names(tree, names))
+    if names is NAMES:
+        found += [Problem(line, message) for line, message in fields.unknown(tree)]
+    return found
 
 
 def _read(text: str) -> jinja.Template:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 # Escape sequences in an event's texts must not reach a terminal.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -109,6 +110,20 @@ def moment(text: Any, *, utc: bool = False) -> str:
         return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
     local = time.astimezone()
     return local.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + local.isoformat()[-6:]
+
+
+def with_moments(text: str, *, utc: bool = False) -> str:
+    """Write the times in a sentence as `moment` does."""
+    return _MOMENT.sub(lambda found: moment(found.group(), utc=utc), text)
+
+
+def lasted(seconds: float | None) -> str:
+    """Write how long something took: `12 ms`, `3.4 s`; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1_000:.0f} ms" if seconds >= 0.001 else "under 1 ms"
+    return f"{seconds:,.1f} s"
 
 
 def count(number: int, noun: str) -> str:

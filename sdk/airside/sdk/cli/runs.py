@@ -82,7 +82,7 @@ def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
             *((name, item[name]) for name in ("parent", "state", "attempt")),
             ("started", output.moment(item["started"], utc=utc)),
             ("ended", output.moment(item["ended"], utc=utc)),
-            ("duration", _seconds(item["duration"])),
+            ("duration", output.lasted(item["duration"])),
             *((f"  {key}", value) for key, value in item["labels"].items()),
             *_reasons(item),
             *_question(item),
@@ -233,12 +233,8 @@ def _table(found: list[dict[str, Any]], *, utc: bool, empty: str = "nothing foun
             item["job_name"] or item["job"],
             item["state"],
             output.moment(item["started"], utc=utc),
-            _seconds(item["duration"]),
+            output.lasted(item["duration"]),
         )
         for item in found
     )
     output.table(("ID", "SOURCE", "JOB", "STATE", "STARTED", "TOOK"), rows, empty=empty)
-
-
-def _seconds(value: Any) -> str:
-    return "" if value is None else f"{value:.1f} s"
