@@ -132,7 +132,8 @@ def test_a_pod_that_does_not_begin_is_given_up_with_the_reason(
     image, place = plane.bodies("/api/work/finish")
     assert "its pod has not begun within 2 s (start_timeout)" in image["message"]
     assert 'Back-off pulling image "gone:1"' in image["message"]
-    assert any("ImagePullBackOff" in line for line in agent_process.lines(plane, "agent"))
+    said = [line for line in agent_process.lines(plane, "agent") if "Pull" in line]
+    assert sorted(line.partition(":")[0] for line in said) == ["ErrImagePull", "ImagePullBackOff"]  # each once
     assert "Unschedulable: 0/3 nodes are available: 3 Insufficient memory." in place["message"]
     wait(lambda: not it.jobs and not it.pods)
 

@@ -77,11 +77,14 @@ class Container:
 
     async def _patiently(self, method: str, **more: Any) -> Any:
         """Ask until the engine answers; None when it refuses, as for what is gone."""
+        told = False
         while True:
             try:
                 return await self._engine.ask(getattr(self._engine.client, method), self._id, **more)
             except EngineAway as error:
-                self._say("agent", str(error))
+                if not told:
+                    self._say("agent", str(error))
+                told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
             except EngineRefuses as error:
                 if error.status != _GONE:

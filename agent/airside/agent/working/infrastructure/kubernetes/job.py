@@ -36,7 +36,7 @@ class KubernetesJob:
         self._say = say
         self._start_seconds = start_seconds
         self._since = since
-        self._trouble = ""
+        self._told: set[str] = set()
         self._begun = False
 
     async def ended(self) -> Ended:
@@ -162,9 +162,12 @@ class KubernetesJob:
             await self.stop()
 
     def _tell(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
+        """Say each trouble once until it is over: a pull that is tried again has two texts by turns."""
+        if not trouble:
+            self._told.clear()
+        elif trouble not in self._told:
+            self._told.add(trouble)
             self._say("agent", trouble)
-        self._trouble = trouble
 
 
 async def start(job: Job, settings: infrastructure.Kubernetes) -> KubernetesJob:
