@@ -48,6 +48,23 @@ async def the_firing(client: httpx.AsyncClient) -> str:
     return str((await client.get("/api/firings")).json()["items"][0]["id"])
 
 
+async def test_a_rule_that_starts_again_what_fails_each_time_is_cut_and_says_so(plane: Plane) -> None:
+    coordinator, client = plane
+    trigger = {"match": {"type": "flow_run.failed", "related": "deployment://nightly/prod"}}
+    await ruled(client, trigger, {"start_run": {"deployment": "nightly/prod"}})
+    agent = await registered(client)
+    await started(client)
+    for _ in range(9):
+        (claim,) = await claimed(client, agent, wait=10)
+        assert await told(client, claim["run"], "running", 3) == 200
+        assert await told(client, claim["run"], "failed", 4) == 200
+        await client.post("/api/work/finish", json={"claim": claim["claim"], "outcome": "done"})
+    cut = [one for one in await outcomes(client, 9) if one["type"] == "action.failed"]
+    assert len(cut) == 1
+    assert "8" in str(cut[0]["payload"])
+    assert await claimed(client, agent, wait=1) == []
+
+
 async def test_a_failed_run_is_retried_as_another_run_with_its_parameters_so_often_in_a_row(plane: Plane) -> None:
     _, client = plane
     await ruled(client, {"match": {"type": "flow_run.failed"}}, {"retry_run": {"at_most": 2}})

@@ -112,6 +112,18 @@ def test_rules_that_set_each_other_off_come_to_an_end():
     assert sum(line.engine.loops_stopped.values()) == 1
 
 
+def test_a_rule_that_starts_again_what_fails_comes_to_an_end():
+    line = Timeline(rule(trigger={"match": {"type": "flow_run.failed"}}))
+    firings = line.event(0, "flow_run.failed", "run://airside/0")
+    rounds = 0
+    while firings:
+        (firing,) = firings
+        rounds += 1
+        firings = line.event(rounds, "flow_run.failed", f"run://airside/{rounds}", causes=(firing.id,))
+    assert rounds == 9
+    assert sum(line.engine.loops_stopped.values()) == 1
+
+
 def test_ticks_meet_no_rule():
     line = Timeline(rule(trigger={"match": {"type": ">"}}))
     assert line.tick(1) == []

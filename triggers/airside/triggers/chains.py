@@ -23,7 +23,7 @@ class Chains:
             depths.popitem(last=False)
 
     def depth_of(self, event: WireEvent) -> int:
-        """Say how deep an event of the plane's own is: the firing itself, or what an action did on one."""
+        """Say how deep an event is: a firing itself, what an action did on one, or what followed from that."""
         return max((self._depths.get(each, 0) for each in (event.id, *event.causes)), default=0)
 
     def save(self) -> Any:

@@ -172,8 +172,9 @@ class Engine:
         candidates = index.candidates(event.type, event.resource.id) if index else ()
         if candidates:
             entry = Entry(record, event, clock)
-            if is_own:
+            if is_own or event.causes:  # as those of a run that an action started
                 core.depth = self._chains.depth_of(event)
+            if is_own:
                 candidates = [each for each in candidates if self._rules[each].takes_own(event)]
             for number in candidates:
                 self._rules[number].on_event(entry)

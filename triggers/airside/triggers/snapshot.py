@@ -13,7 +13,7 @@ from airside.triggers.exceptions import StateRefused
 from airside.triggers.zones import TZDATA_VERSION
 
 #: Raised by one whenever the same log could give other firings, or the saved state another form.
-ENGINE_VERSION: Final = 4
+ENGINE_VERSION: Final = 5
 
 _MAGIC: Final = b"airside-engine "
 _SHORT: Final = 64

@@ -22,6 +22,7 @@ from airside.events.wire import MAX_BYTES, Record, WireEvent
 
 #: Roles of what a run came from.
 _ORIGIN: Final = frozenset({"deployment", "queue"})
+_MAX_CAUSES: Final = 16
 #: A conflict that left the run as it was is tried again so often: the broker was between two writes.
 _TRIES: Final = 4
 
@@ -91,12 +92,18 @@ def check(now: Present | None, state: State, expected: int) -> None:
 
 
 def _with_origin(event: WireEvent, now: Present | None) -> WireEvent:
-    """Keep what a run is a run of: its process may not know the deployment and the queue that it came from."""
+    """Keep what a run is a run of, and what led to it: its process may know neither.
+
+    A rule that starts again and again what fails again and again is told by its causes.
+    """
     if now is None:
         return event
-    told = {one.role for one in event.related}
-    kept = [one for one in now.record.event.related if one.role in _ORIGIN and one.role not in told]
-    return msgspec.structs.replace(event, related=(*event.related, *kept)) if kept else event
+    before, told = now.record.event, {one.role for one in event.related}
+    kept = tuple(one for one in before.related if one.role in _ORIGIN and one.role not in told)
+    causes = tuple(dict.fromkeys((*event.causes, *before.causes)))[:_MAX_CAUSES]
+    if not kept and causes == event.causes:
+        return event
+    return msgspec.structs.replace(event, related=(*event.related, *kept), causes=causes)
 
 
 def _is_same(stored: Record, event: WireEvent) -> bool:
