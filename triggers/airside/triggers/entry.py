@@ -1,6 +1,7 @@
 """One log entry as the rules see it: the record, the engine's clock at it, the payload decoded at most once."""
 
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -92,11 +93,11 @@ class Entry(msgspec.Struct, gc=False):
         return EventRef(
             event.id,
             self.record.position,
-            event.type,
+            intern(event.type),  # a few, of which each would be kept a million times
             (event.time - EPOCH) // MICROSECOND,  # to_micros, without a call: a ref is made of each event that counts
             self.record.received,
             resource.id,
-            resource.kind,
+            intern(resource.kind),
             resource.name,
             time_suspect,
         )
