@@ -1,12 +1,12 @@
 """Examples that need a server, and people who answer: each as a program of its own, as its first lines say."""
 
+import contextlib
 import os
 import re
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,21 +39,32 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     server.stop()
 
 
-def program(up: Up, folder: Path, *command: str) -> "tuple[subprocess.Popen[str], str]":
+Begin = Callable[..., "tuple[subprocess.Popen[str], str]"]
+
+
+@pytest.fixture
+def begin(up: Up, tmp_path: Path) -> Iterator[Begin]:
     """Start a program that says which run it is; gives it and the run."""
-    environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(folder)}
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env=environment,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    word, run = process.stdout.readline().split()
-    assert word == "run"
-    return process, run
+    environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(tmp_path)}
+    with contextlib.ExitStack() as started:
+
+        def begin(*command: str) -> "tuple[subprocess.Popen[str], str]":
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                env=environment,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            started.callback(process.communicate)
+            started.callback(process.kill)
+            assert process.stdout is not None
+            word, run = process.stdout.readline().split()
+            assert word == "run"
+            return process, run
+
+        yield begin
 
 
 def command_of(name: str, run: str) -> list[str]:
@@ -69,8 +80,8 @@ def command_of(name: str, run: str) -> list[str]:
         ("cancelling", "running", "closed what was open\ncancelled - the run was cancelled by local\n"),
     ],
 )
-def test_an_example_does_what_its_first_lines_say(up: Up, tmp_path: Path, name: str, waits: str, said: str) -> None:
-    process, run = program(up, tmp_path, str(EXAMPLES / f"{name}.py"))
+def test_an_example_does_what_its_first_lines_say(up: Up, begin: Begin, name: str, waits: str, said: str) -> None:
+    process, run = begin(str(EXAMPLES / f"{name}.py"))
     with up.client() as client:
         until_state(client, run, waits)
         if waits == "running":
@@ -84,8 +95,8 @@ def test_an_example_does_what_its_first_lines_say(up: Up, tmp_path: Path, name: 
     assert (process.returncode, out) == (0, said), err
 
 
-def test_the_command_follows_the_lines_of_a_run_while_it_goes_on(up: Up, tmp_path: Path) -> None:
-    process, run = program(up, tmp_path, "-c", FOLLOWED)
+def test_the_command_follows_the_lines_of_a_run_while_it_goes_on(up: Up, begin: Begin, tmp_path: Path) -> None:
+    process, run = begin("-c", FOLLOWED)
     environment = {**os.environ, "AIRSIDE_URL": up.url}
     follower = subprocess.Popen(
         [AIRSIDE, "runs", "logs", run, "-f"], env=environment, stdout=subprocess.PIPE, text=True
@@ -94,8 +105,5 @@ def test_the_command_follows_the_lines_of_a_run_while_it_goes_on(up: Up, tmp_pat
     assert follower.stdout.readline().endswith("| line 1\n")
     assert (process.poll(), follower.poll()) == (None, None)  # it came while the run goes on
     (tmp_path / "go-on").touch()
-    began = time.monotonic()
     assert follower.communicate(timeout=60)[0].endswith("| line 2\n")
     assert (follower.returncode, process.wait(60)) == (0, 0)
-    assert time.monotonic() - began < 60
-    process.communicate()
