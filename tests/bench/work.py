@@ -142,7 +142,7 @@ def _measure_latency(client: httpx.Client, folder: Path, count: int) -> None:
     storage = {"kind": "path", "path": str(folder)}
     document = {"name": "prod", "flow": "empty", "entrypoint": "flows.py:empty", "storage": storage}
     client.post("/api/deployments", json=document | {"schedules": schedules}).raise_for_status()
-    ended = {"job": "empty/prod", "state": "completed", "limit": 200}
+    ended: dict[str, str | int] = {"job": "empty/prod", "state": "completed", "limit": 200}
     wait(lambda: len(client.get("/api/runs", params=ended).json()["items"]) >= count, 60 + 2 * count)
     due: dict[str, datetime] = {}
     late: dict[str, list[float]] = {"pending": [], "running": [], "completed": []}
