@@ -89,7 +89,8 @@ def state(client: httpx.Client, run: str) -> dict[str, Any]:
 
 def until_state(client: httpx.Client, run: str, word: str, seconds: float = 60.0) -> dict[str, Any]:
     """Wait until a run is in a state."""
-    return wait(lambda: found if (found := state(client, run)).get("state") == word else None, seconds)
+    there: dict[str, Any] = wait(lambda: found if (found := state(client, run)).get("state") == word else None, seconds)
+    return there
 
 
 def history(client: httpx.Client, run: str) -> list[str]:
