@@ -1,6 +1,5 @@
 """One coordinator: every part, started in order and stopped in order."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -38,6 +37,7 @@ from airside.coordinator.rebuilding import Rebuilder
 from airside.coordinator.runs import Commands, Desk, Proposals, RunWatch
 from airside.coordinator.scheduling import Scheduler
 from airside.coordinator.settings import ServerSettings
+from airside.coordinator.stopping import Stops
 from airside.coordinator.token_store import TokenStore
 from airside.coordinator.views import reads
 from airside.coordinator.work.agents import Agents
@@ -78,7 +78,7 @@ class Coordinator:
         self.addresses: dict[str, str] = {}
         self._server: EmbeddedServer | None = None
         self._clients: list[Client] = []
-        self._stops: list[Callable[[], Any]] = []
+        self._stops = Stops()
 
     def claim_home(self) -> None:
         """Make the home folder ours, until `stop`. Raises HomeInUse, saying who has it."""
@@ -148,14 +148,7 @@ class Coordinator:
     async def stop(self) -> None:
         """Stop everything in the opposite order. Each step is tried whatever the others do."""
         self.feed.close()
-        while self._stops:
-            step = self._stops.pop()
-            try:
-                result = step()
-                if asyncio.iscoroutine(result):
-                    await result
-            except Exception:  # noqa: BLE001 - the other parts must be stopped all the same
-                _log.exception("while stopping")
+        await self._stops.run()
 
     def not_ready(self) -> list[str]:
         """Give the reasons why the coordinator is not ready; none when it is."""

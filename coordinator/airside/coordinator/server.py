@@ -94,7 +94,7 @@ async def running(settings: ServerSettings) -> AsyncIterator[tuple[Coordinator, 
         coordinator.shared_limits.close()
         coordinator.agent_work.claims.closed = True
         http.should_exit = True
-        await asyncio.gather(serving, return_exceptions=True)
+        await asyncio.wait([asyncio.gather(serving, return_exceptions=True)], timeout=2 * _STOP_SECONDS)
         await coordinator.stop()
         gc.unfreeze()
 
