@@ -29,13 +29,14 @@ class Ran:
 
 def airside(*arguments: str, stdin: str = "") -> Ran:
     """Run the command as in a pipe: no terminal on either side."""
-    out, err, before = io.StringIO(), io.StringIO(), sys.stdin
+    written, err, before = io.BytesIO(), io.StringIO(), sys.stdin
+    out = io.TextIOWrapper(written, encoding="utf-8", newline="", write_through=True)
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main(list(arguments))
     except SystemExit as end:
-        return Ran(int(end.code or 0), out.getvalue(), err.getvalue())
+        return Ran(int(end.code or 0), written.getvalue().decode(), err.getvalue())
     finally:
         sys.stdin = before
     raise AssertionError("the command must exit")
