@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from airside.coordinator.limits import book
 from airside.coordinator.limits.book import Entry, LeaseLost, Limit, TooMany, Wanted
+from airside.triggers.actions import MAX_SLOTS
 
 _LEASES = st.sampled_from([f"lease-{number}" for number in range(6)])
 _STEPS = st.one_of(
@@ -46,11 +47,9 @@ def test_never_more_is_held_than_there_is_and_the_first_comes_first(
 @given(st.text(max_size=500))
 def test_a_full_queue_fits_one_value_of_the_broker_whatever_its_holders_are_called(holder: str) -> None:
     entry = Entry(
-        lease="x" * 100, holder=book.shortened(holder), slots=book.MAX_SLOTS, ttl=3_600 / 7, patience=40 / 7, beat=10**9
+        lease="x" * 100, holder=book.shortened(holder), slots=MAX_SLOTS, ttl=3_600 / 7, patience=40 / 7, beat=10**9
     )
-    limit = Limit(
-        workspace="w" * 60, name="\U0001f600" * 200, slots=book.MAX_SLOTS, entries=(entry,) * book.MAX_ENTRIES
-    )
+    limit = Limit(workspace="w" * 60, name="\U0001f600" * 200, slots=MAX_SLOTS, entries=(entry,) * book.MAX_ENTRIES)
     assert len(msgspec.json.encode(limit)) < 1_000_000
 
 

@@ -81,14 +81,14 @@ async def _each_once(catchup: str, minutes: int, steps: list[tuple[int, bool, in
             if restarts:
                 running[which] = new()
             await asyncio.gather(*(scheduler.look(now) for scheduler in (running[which], running[which - 1])))
-        await _judge(log, one, catchup, now)
+        await _judge(log, one, now)
     finally:
         await nc.close()
         server.stop()
         shutil.rmtree(folder)
 
 
-async def _judge(log: Log, one: Held, catchup: str, now: Micros) -> None:
+async def _judge(log: Log, one: Held, now: Micros) -> None:
     found: Counter[tuple[str, Micros]] = Counter()
     head = await log.head()
     async for batch in log.read(1, head.last):
@@ -103,6 +103,6 @@ async def _judge(log: Log, one: Held, catchup: str, now: Micros) -> None:
         there = {due for name, due in found if name == schedule.name}
         real = set(takewhile(lambda due: due <= now + 48 * HOUR, slots.after(schedule, START)))
         assert there <= real
-        if catchup == "all":
+        if schedule.catchup == "all":
             assert {due for due in real if due <= now} <= there
         assert set(slots.ahead(schedule, now)) <= there
