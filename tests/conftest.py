@@ -41,6 +41,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.randomly_seed = _ORDER_IN_CI
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one worker more than there are cores: many tests wait for processes of their own."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless it is asked for."""
+    if os.environ.get("AIRSIDE_TEST_SLOW") or "slow" in (config.getoption("-m") or ""):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes long; AIRSIDE_TEST_SLOW=1 or `-m slow` runs it"))
+
+
 def _histories() -> int:
     budget = sys.modules.get("tests.property.budget")
     return budget.COUNTED["histories"] if budget is not None else 0

@@ -95,7 +95,7 @@ def elsewhere(nats_server: EmbeddedServer, tmp_path: Path) -> Iterator[Up]:
     found.stop()
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("fault", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGSTOP])
 def test_a_server_elsewhere_that_is_killed_or_hangs_costs_nothing_acknowledged(
     nats_server: EmbeddedServer, elsewhere: Up, fault: int
 ) -> None:

@@ -49,7 +49,7 @@ async def the_firing(client: httpx.AsyncClient) -> str:
 
 
 async def test_a_rule_that_starts_again_what_fails_each_time_is_cut_and_says_so(plane: Plane) -> None:
-    coordinator, client = plane
+    _, client = plane
     trigger = {"match": {"type": "flow_run.failed", "related": "deployment://nightly/prod"}}
     await ruled(client, trigger, {"start_run": {"deployment": "nightly/prod"}})
     agent = await registered(client)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 from tests.integration.test_deployments import NIGHTLY, until
 from tests.integration.test_work import Plane, claimed, finished, registered, state_of
 
@@ -34,6 +35,7 @@ async def test_the_lowest_number_is_served_first_and_within_it_who_came_first(pl
     assert [claim["run"] for claim in await claimed(client, agent, limit=9)] == [*later, *usual[1:], *low]
 
 
+@pytest.mark.slow
 async def test_the_queues_limit_is_exact_over_all_priorities(plane: Plane) -> None:
     _, client = plane
     agents = [await registered(client) for _ in range(4)]

@@ -140,7 +140,7 @@ def test_a_run_that_was_claimed_before_the_server_went_down_does_not_begin_befor
         assert process.wait(60) == 0
 
 
-@pytest.mark.parametrize(("policy", "again"), [("crash", 0), ("requeue", 1)])
+@pytest.mark.parametrize(("policy", "again"), [("crash", 0), pytest.param("requeue", 1, marks=pytest.mark.slow)])
 def test_of_a_killed_agent_each_run_ends_and_is_done_again_only_where_its_deployment_says_so(
     up: Up, tmp_path: Path, policy: str, again: int
 ) -> None:

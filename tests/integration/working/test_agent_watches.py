@@ -56,6 +56,7 @@ def shop(folder: Path, rows: int) -> None:
         database.executemany("INSERT INTO orders VALUES (?)", [(n,) for n in range(rows)])
 
 
+@pytest.mark.slow
 def test_files_and_tables_are_watched_beside_the_runs_that_it_carries_out(
     up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

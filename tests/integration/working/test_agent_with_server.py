@@ -58,6 +58,7 @@ def served(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         assert listed["parent/served"][3] == "yes"  # paused: nobody serves it any more
 
 
+@pytest.mark.slow
 def test_a_flow_that_is_served_starts_another_and_waits_for_it(up: Up, served: "subprocess.Popen[bytes]") -> None:
     ran = airside("deployments", "run", "parent/served", "--wait", "60s", "--json")
     assert (ran.code, ran.json["state"]) == (0, "completed")

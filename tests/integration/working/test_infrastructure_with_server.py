@@ -116,6 +116,7 @@ def test_settings_of_a_run_are_refused_with_their_field(up: Up, tmp_path: Path) 
         assert refused.json()["problems"][0]["field"] == "infrastructure.image", refused.json()
 
 
+@pytest.mark.slow
 def test_a_container_outlives_its_agent_and_another_agent_takes_it_up(
     up: Up, engine: DockerEngine, agents: list["subprocess.Popen[str]"], tmp_path: Path
 ) -> None:

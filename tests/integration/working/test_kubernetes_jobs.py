@@ -119,6 +119,7 @@ def test_why_a_pod_ended_badly_is_told(plane: AgentPlane, it: Cluster, tmp_path:
     assert '"no-such-python": executable file not found' in unknown["message"]
 
 
+@pytest.mark.slow
 def test_a_pod_that_does_not_begin_is_given_up_with_the_reason(
     plane: AgentPlane, it: Cluster, tmp_path: Path, code: Path
 ) -> None:
