@@ -1,6 +1,5 @@
 """An agent as a real process, against real HTTP: what it starts, what it tells, and how it ends."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -8,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.agent_plane import AgentPlane, running
+from tests.support.agent_process import ended, path, start
 from tests.support.flow_process import wait
-from tests.support.up import AIRSIDE, alive
+from tests.support.up import alive
 
 FLOWS = """
 import os, signal, sys, time
@@ -59,22 +59,7 @@ def code(tmp_path: Path) -> Path:
 
 
 def agent(plane: AgentPlane, tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    settings = {"AIRSIDE_URL": plane.url, "AIRSIDE_HOME": str(tmp_path / "agent-home"), **environment}
-    return subprocess.Popen(
-        [AIRSIDE, "agent", "start", "-q", "default", *arguments],
-        env={**os.environ, **settings},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    _, said = process.communicate(timeout=60)
-    return process.returncode, said
-
-
-def path(folder: Path) -> dict[str, str]:
-    return {"kind": "path", "path": str(folder)}
+    return start(plane, tmp_path / "agent-home", *arguments, **environment)
 
 
 def test_a_run_is_carried_out_with_its_parameters_and_its_end_is_told(
