@@ -28,6 +28,6 @@ def test_all_run_once_and_limits_hold_at_every_moment_though_two_of_three_agents
             assert faults == []
             assert 1 < most <= 7
             lost = [event for event in events if event["type"] == "flow_run.crashed"]
-            assert len(lost) >= 2  # each of the killed agents had a run in its middle
+            assert len(lost) >= 2  # each killed agent left one in its middle
     finally:
         up.stop()

@@ -4,6 +4,7 @@ Each run notes when it began and ended, in files of its own, and whether another
 So what is claimed of the log can be held against what happened.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -108,9 +109,17 @@ class Burst:
                     found.append(json.loads(text))
         return found
 
-    def at_work(self, agent: int) -> bool:
-        """Tell whether a process of this agent's is in the middle of a run."""
-        return any(one["ended"] is None and _parent(one["pid"]) == agent for one in self.written())
+    def held_at_work(self, agent: int) -> int | None:
+        """Stop a process of this agent's in the middle of its run, so that it cannot end; None when there is none."""
+        for one in self.written():
+            if one["ended"] is not None or _parent(pid := one["pid"]) != agent:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                if any(mark["pid"] == pid and mark["ended"] is None for mark in self.written()):
+                    return int(pid)
+                os.kill(pid, signal.SIGCONT)
+        return None
 
     def done(self) -> int:
         """Count the slots that a run has carried out."""
@@ -172,9 +181,10 @@ def agent(url: str, home: Path, limit: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, env={**os.environ, **settings}, stderr=said)
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    """kill -9, of the agent alone."""
+def kill(process: "subprocess.Popen[bytes]", run: int) -> None:
+    """kill -9, of the agent and of one of its runs, which cannot tell its end any more; the others are on their own."""
     process.send_signal(signal.SIGKILL)
+    os.kill(run, signal.SIGKILL)
     process.wait()
 
 
@@ -196,14 +206,17 @@ def _most_at_once(spans: list[tuple[float, float]]) -> int:
 
 
 def carried_out(burst: Burst, url: str, limits: list[int], kill_at: list[int], seconds: float) -> float:
-    """Start agents, kill the first ones when so many slots are done, wait for all; gives the seconds it took."""
+    """Start agents, kill the first ones in the middle of a run when so many slots are done, wait for all.
+
+    Gives the seconds it took.
+    """
     agents = [agent(url, burst.folder / f"agent-{number}", limit) for number, limit in enumerate(limits)]
     left, to_kill, began = list(agents), list(kill_at), time.monotonic()
     try:
         while (done := burst.done()) < burst.wanted:
-            if to_kill and done >= to_kill[0] and burst.at_work(left[0].pid):
+            if to_kill and done >= to_kill[0] and (run := burst.held_at_work(left[0].pid)) is not None:
                 to_kill.pop(0)
-                kill(left.pop(0))
+                kill(left.pop(0), run)
             assert time.monotonic() - began < seconds, f"{done} of {burst.wanted} done"
             time.sleep(0.1)
         return time.monotonic() - began

@@ -10,6 +10,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final
 
@@ -41,6 +42,17 @@ _BUSY_SECONDS: Final = 5.0
 _AT_ONCE: Final = 10
 #: A coordinator that stood still for so long may have had its place taken back.
 _STALL_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A run that may be claimed: as it stands on the log, what it was scheduled with, and the lease it would have."""
+
+    now: Present
+    payload: Mapping[str, Any]
+    held: Held
+    lease: Lease
+    message: Msg
 
 
 class Claims:
@@ -185,12 +197,14 @@ class Claims:
             messages = await self.line.take(queue, min(limit - len(claims), _AT_ONCE))
             if not messages:
                 break
-            found = await asyncio.gather(*(self._claim(queue, agent, message) for message in messages))
+            looked = await asyncio.gather(*(self._candidate(queue, agent, message) for message in messages))
+            # Begun in the order of the line: of a deployment with a limit, who came first has the place.
+            found = await asyncio.gather(*(self._take(queue, one) for one in looked if one is not None))
             claims += [claim for claim in found if claim is not None]
         return claims
 
-    async def _claim(self, queue: Queue, agent: str, message: Msg) -> dict[str, Any] | None:
-        """Make a claim of a message, or settle it when there is nothing to claim."""
+    async def _candidate(self, queue: Queue, agent: str, message: Msg) -> _Candidate | None:
+        """Look up whose turn a message is, or settle it when there is nothing to claim."""
         run, ack = message.data.decode(), message.reply
         now = await presents.read(self._log, queue.workspace, presents.resource_id(run))
         if now is not None and now.state is State.PENDING:
@@ -220,21 +234,24 @@ class Claims:
             ack=ack,
             deployment=held.name,
         )
-        async with self._in_order(held):
+        return _Candidate(now, payload, held, lease, message)
+
+    async def _take(self, queue: Queue, one: _Candidate) -> dict[str, Any] | None:
+        """Claim a run, unless its deployment has no place for it."""
+        async with self._in_order(one.held):
             began = time.monotonic()
-            if not await self.turns.may_go(now, held, queue, message, lease.claim):
+            if not await self.turns.may_go(one.now, one.held, queue, one.message, one.lease.claim):
                 return None
-            return await self._made(now, payload, held, lease, began)
+            return await self._made(one, began)
 
     def _in_order(self, held: Held) -> AbstractAsyncContextManager[None]:
-        """Claim runs of a deployment that has a limit one after the other: who came first has the place."""
+        """Claim runs of a deployment that has a limit one after the other."""
         if held.document.concurrency is None:
             return nullcontext()
         return self._turn.setdefault((held.workspace, held.name), asyncio.Lock())
 
-    async def _made(
-        self, now: Present, payload: Mapping[str, Any], held: Held, lease: Lease, began: float
-    ) -> dict[str, Any] | None:
+    async def _made(self, one: _Candidate, began: float) -> dict[str, Any] | None:
+        now, payload, held, lease = one.now, one.payload, one.held, one.lease
         told = deployed.carried(payload) | {"agent": lease.agent, "claim": lease.claim[:8]}
         accepted = await self._change(now, State.PENDING, told)
         if accepted is None:
