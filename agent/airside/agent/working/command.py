@@ -24,7 +24,10 @@ _MAX_LIMIT: Final = 100
 
 
 def start(
-    queues: Annotated[list[str], typer.Option("--queue", "-q", help="Take its runs. Repeat it for several.")],
+    queues: Annotated[
+        list[str] | None,
+        typer.Option("--queue", "-q", help="Take its runs. Repeat it for several. None: with --watch, only watch."),
+    ] = None,
     *,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=_MAX_LIMIT, help="At most so many runs at once.")
@@ -53,19 +56,24 @@ def start(
 
     if once and drain:
         raise Failure("give --once or --drain, not both")
+    taken = tuple(dict.fromkeys(queues or ()))
+    if not taken:
+        _check_that_it_watches(watch, {"--infra": kinds, "--once": once, "--drain": drain})
     loaded = settings.load()
     chosen = chosen_kinds(kinds)
     about = {
         "name": name or platform.node(),
         "labels": dict(options.pairs("--label", labels, "KEY=VALUE")),
-        "limit": limit,
+        **({"limit": limit} if taken else {}),
     }
-    plan = plan_of(loaded, tuple(dict.fromkeys(queues)), about, kinds=chosen, once=once, drain=drain)
+    plan = plan_of(loaded, taken, about, kinds=chosen, once=once, drain=drain)
     watchers = _watchers(watch, loaded) if watch is not None else None
     if watchers is not None:
         plan = replace(plan, watching=watchers.shown)
     worker = asyncio.run(work(plan, loaded, output.note, watchers, handle_signals=True))
     counts = worker.counts
+    if not taken:
+        return
     output.note(
         f"{output.count(sum(counts.values()), 'run')}: " + ", ".join(f"{n} {word}" for word, n in counts.items())
     )
@@ -78,7 +86,19 @@ start.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside agent start -q warehouse -q default --limit 8 --label team=finance",
     "airside agent start -q default --drain",
     "airside agent start -q default --watch watchers.toml",
+    "airside agent start --watch watchers.toml        # takes no runs",
 )
+
+
+def _check_that_it_watches(watch: Path | None, of_runs: Mapping[str, object]) -> None:
+    """Refuse an agent without a queue that has nothing to watch, or is told how to take runs."""
+    if watch is None:
+        raise Failure(
+            "the agent would have nothing to do: name a queue, a file of watchers, or both",
+            hint="`airside agent start -q default`, or `airside agent start --watch watchers.toml`",
+        )
+    if unfit := [option for option, given in of_runs.items() if given]:
+        raise Failure(f"{unfit[0]} is about runs, and without a queue it takes none", hint="name a queue with -q")
 
 
 def plan_of(
@@ -90,7 +110,7 @@ def plan_of(
     once: bool = False,
     drain: bool = False,
 ) -> "Plan":
-    """Make the plan of an agent on this machine."""
+    """Make the plan of an agent on this machine; without a queue it takes no runs, and can start none."""
     from importlib.metadata import version
 
     from airside.agent.working import storage
@@ -101,7 +121,7 @@ def plan_of(
     variables |= {"AIRSIDE_TOKEN": token} if token else {}
     described = {
         "version": version("airside"),
-        "capabilities": {"storage": list(storage.KINDS)},
+        "capabilities": {"storage": list(storage.KINDS)} if queues else {},
         "queues": list(queues),
         "host": platform.node(),
         **about,
@@ -109,13 +129,13 @@ def plan_of(
     return Plan(
         about=described,
         queues=queues,
-        limit=int(about["limit"]),
+        limit=int(about.get("limit", 0)),
         runs=_folder_of_runs(loaded.home),
         once=once,
         drain=drain,
         variables=variables,
         secret=token,
-        kinds=lambda: _kinds(kinds),
+        kinds=(lambda: _kinds(kinds)) if queues else _no_kinds,
         deliver=lambda: _deliver({**os.environ, **variables}),
     )
 
@@ -135,6 +155,10 @@ async def _kinds(asked: tuple[str, ...]) -> list[str]:
     from airside.agent.working.infrastructure import KINDS, working
 
     return [kind for kind, trouble in (await working(asked or tuple(KINDS))).items() if not trouble]
+
+
+async def _no_kinds() -> list[str]:
+    return []
 
 
 def _watchers(file: Path, loaded: "ClientSettings") -> "Watchers":

@@ -42,7 +42,10 @@ async def _process_alone() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an agent does. `once`: one run. `drain`: all that waits now. `variables`: how a run finds the plane."""
+    """What an agent does. `once`: one run. `drain`: all that waits now. `variables`: how a run finds the plane.
+
+    Without queues it takes no runs, and only what is beside it goes on.
+    """
 
     about: Mapping[str, Any]
     queues: tuple[str, ...]
@@ -139,7 +142,8 @@ class Worker:
             registering.cancel()
             return
         registering.result()
-        self._say(f"agent {self._id} takes runs of {', '.join(self._plan.queues)}")
+        taken = f"runs of {', '.join(self._plan.queues)}" if self._plan.queues else "no runs"
+        self._say(f"agent {self._id} takes {taken}")
 
     async def _introduce(self) -> None:
         self._kinds = await self._plan.kinds()
@@ -162,6 +166,9 @@ class Worker:
 
     async def _claiming(self) -> None:
         """Claim as long as there is room; end when the plan is done."""
+        if not self._plan.queues:
+            await self._stopping.wait()
+            return
         while True:
             self._changed.clear()
             free = (1 if self._plan.once else self._plan.limit) - len(self._held)
@@ -274,7 +281,7 @@ class Worker:
 
     async def _taking_up(self) -> None:
         """Go on with containers and jobs whose agent is gone, and end those that nobody holds any more."""
-        while not self._plan.once:
+        while self._plan.queues and not self._plan.once:
             found = await infrastructure.find(self._kinds, self._plan.variables)
             strangers = {one.token: one for one in found if one.token not in self._ours}
             if strangers and not self._stopping.is_set():

@@ -41,7 +41,7 @@ class Register(BaseModel):
     version: str = Field("", max_length=200)
     host: str = Field("", max_length=300)
     capabilities: dict[str, JsonValue] = Field({}, max_length=20)
-    queues: list[Word] = Field(["default"], min_length=1, max_length=100)
+    queues: list[Word] = Field(["default"], max_length=100, description="whose runs it takes; none: it only watches")
     labels: dict[str, str] = Field({}, max_length=100)
     limit: int | None = Field(None, ge=1, le=100_000)
 

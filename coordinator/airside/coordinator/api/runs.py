@@ -1,6 +1,6 @@
 """GET /api/runs: every run, whoever runs it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Query, Request
 from fastapi.responses import Response
@@ -16,6 +16,7 @@ from airside.coordinator.views import reads
 from airside.events.run_states import State
 
 routes = router("runs")
+_ORIGIN: Final = {"code_version": None, "agent": None}
 
 
 class RunsQuery(PageQuery):
@@ -58,11 +59,12 @@ async def list_runs(request: Request, wanted: Annotated[RunsQuery, Query()]) -> 
 @routes.get(
     "/api/runs/{run_id:path}",
     summary="Show a run",
-    responses=documents.answers(404, good={**examples.RUN, "children": [], "events": [examples.EVENT]}),
+    responses=documents.answers(404, good={**examples.RUN, **_ORIGIN, "children": [], "events": [examples.EVENT]}),
 )
 async def show_run(request: Request, run_id: str) -> Response:
     """Give one run with up to 200 of its events and of the runs inside it, oldest first.
 
+    `code_version` (a commit or a digest) and `agent` (`{id, name}`) are there where an agent carried it out.
     What stands behind the last `/` of an id, a UUID above all, will do where it names one run only.
     """
     workspace = principal_of(request).workspace

@@ -20,7 +20,7 @@ def ls(utc: Utc = False, as_json: AsJson = False) -> None:
         (
             item["name"],
             "alive" if item["alive"] else "lost",
-            ", ".join(item["queues"]),
+            ", ".join(item["queues"]) or "(none)",
             len(item["running"]),
             item["limit"],
             item["version"],

@@ -83,6 +83,7 @@ def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
             ("started", output.moment(item["started"], utc=utc)),
             ("ended", output.moment(item["ended"], utc=utc)),
             ("duration", output.lasted(item["duration"])),
+            *_origin(item),
             *((f"  {key}", value) for key, value in item["labels"].items()),
             *_reasons(item),
             *_question(item),
@@ -164,6 +165,14 @@ def retry(run_id: RunId, as_json: AsJson = False) -> None:
     A run that was started by hand, where its code is, has no deployment: call the flow again.
     """
     _command(run_id, "retry", None, as_json=as_json)
+
+
+def _origin(item: dict[str, Any]) -> list[tuple[str, object]]:
+    """Say which code ran and which agent claimed it; nothing of a run of which neither was told."""
+    agent = item.get("agent") or {}
+    named = " ".join(str(agent[key]) for key in ("name", "id") if agent.get(key))
+    found = (("code version", item.get("code_version")), ("agent", named))
+    return [(name, value) for name, value in found if value]
 
 
 def _reasons(item: dict[str, Any]) -> list[tuple[str, object]]:

@@ -75,7 +75,8 @@ def list_runs(
 def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict[str, Any] | None:
     """Show one run with its first events (`events`) and what ran inside it (`children`), both oldest first.
 
-    `run_id` is the whole id, or what stands behind its last `/` where that names one run only.
+    `run_id` is the whole id, or what stands behind its last `/` where that names one run only. `code_version` and
+    `agent` (`{id, name}`) are what its events said last of its code and of who claimed it.
     """
     rows = _found(con, workspace, "id = ?", run_id)
     if not rows and "/" not in run_id:
@@ -89,7 +90,23 @@ def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict
         f" ORDER BY first_position, id LIMIT {MAX_SHOWN}",
         [workspace, run_id],
     ).fetchall()
-    return run | {"children": [_run(row) for row in children], "events": _events(con, workspace, run)}
+    events = _events(con, workspace, run)
+    agent, code = (_said(events, run_id, key) for key in ("agent", "code_version"))
+    origin = {"code_version": code, "agent": None if agent is None else _agent(con, workspace, agent)}
+    return run | origin | {"children": [_run(row) for row in children], "events": events[:MAX_SHOWN]}
+
+
+def _said(events: Sequence[Mapping[str, Any]], run_id: str, key: str) -> str | None:
+    """Give the text that the events about a run said last of something."""
+    payloads = (event["payload"] for event in reversed(events) if event["resource"]["id"] == run_id)
+    return next((payload[key] for payload in payloads if isinstance(payload.get(key), str)), None)
+
+
+def _agent(con: duckdb.DuckDBPyConnection, workspace: str, agent: str) -> dict[str, Any]:
+    """Name an agent as it called itself; one that is not known any more has its id alone."""
+    wanted = [workspace, f"agent://{agent}"]
+    row = con.execute("SELECT name FROM resources WHERE workspace = ? AND id = ?", wanted).fetchone()
+    return {"id": agent, "name": row[0] if row else None}
 
 
 def _found(con: duckdb.DuckDBPyConnection, workspace: str, condition: str, value: str) -> list[tuple[Any, ...]]:
@@ -115,7 +132,7 @@ def _events(con: duckdb.DuckDBPyConnection, workspace: str, run: dict[str, Any])
         for event in listed.items:
             if run_facts.run_of(wire.decode(orjson.dumps(event))) in (None, run["id"]):
                 found[event["position"]] = event
-    return [found[position] for position in sorted(found)][:MAX_SHOWN]
+    return [found[position] for position in sorted(found)]
 
 
 def _run(row: tuple[Any, ...]) -> dict[str, Any]:
