@@ -112,7 +112,7 @@ def test_every_mistake_is_listed_with_its_line_and_column():
             " did you mean `gt`?"
         ),
         (17, 18): 'must be a time of day such as "09:00" or "23:59:30"',
-        (17, 33): "no time zone is called 'Europe/Amsterdm'; use a name such as Europe/Amsterdam or UTC",
+        (17, 33): "no time zone is called 'Europe/Amsterdm'; did you mean Europe/Amsterdam?",
         (18, 14): "must be a duration such as 90s, 10m, 2h, 1d, 1h30m or PT10M, or a number of seconds",
         (20, 17): "`title` is missing",
         (20, 25): "unknown key `titel`; did you mean `title`?",

@@ -11,12 +11,8 @@ It holds metadata alone: no code, no data, and never a secret. Credentials are n
 
 from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
-from functools import cache
-from importlib import resources
 from typing import Annotated, Any, Final, Literal
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     Field,
@@ -32,6 +28,7 @@ from airside.events.exceptions import AirsideError, Problem
 from airside.events.infrastructure import Infrastructure, Process
 from airside.events.storage import Line, Storage
 from airside.events.strict import Strict, told
+from airside.events.wall_clock import Cron, TimeZone
 
 #: A scheduled run is not made up for beyond so many, whatever `catchup` says.
 MAX_CATCHUP: Final = 100
@@ -53,33 +50,9 @@ def _one_name(text: str) -> str:
     return text
 
 
-def _cron(text: str) -> str:
-    if len(text.split()) != 5:
-        raise ValueError('must have five fields: minute hour day-of-month month day-of-week, as "0 6 * * mon-fri"')
-    try:
-        next(CronSim(text, datetime(2024, 1, 1)))  # noqa: DTZ001  # a wall-clock time, without zone on purpose
-    except CronSimError as error:
-        raise ValueError(f"not a cron expression: {error}") from None
-    except StopIteration:
-        raise ValueError("names a date that never comes") from None
-    return text
-
-
 def _rrule(text: str) -> str:
     recurring.read(text)
     return text
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
-
-
-def _timezone(name: str) -> str:
-    if name not in _zones():
-        close = get_close_matches(name[:80], list(_zones()), n=1, cutoff=0.6)
-        raise ValueError(f"no time zone has this name; {f'did you mean {close[0]}?' if close else 'as Europe/Berlin'}")
-    return name
 
 
 def _entrypoint(text: str) -> str:
@@ -97,7 +70,7 @@ class Schedule(Strict):
     """When runs start by themselves: a cron expression, an interval, a recurrence rule, or one moment."""
 
     name: Name = "schedule"
-    cron: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="five fields, in local time")
+    cron: Cron | None = Field(None, description="five fields, in local time")
     every: Duration | None = Field(None, description="an interval, counted from `anchor`")
     rrule: Annotated[Line, AfterValidator(_rrule)] | None = Field(
         None, description="a recurrence rule of RFC 5545, in local time, as FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=6"
@@ -106,7 +79,7 @@ class Schedule(Strict):
         None, description="a moment that the interval hits, by default 1970; the local time a recurrence rule begins at"
     )
     at: datetime | None = Field(None, description="one moment; without an offset it is local to `timezone`")
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    timezone: TimeZone = "UTC"
     parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
     enabled: bool = True
     catchup: Literal["none", "latest", "all"] = Field("none", description="runs that were missed while all was down")

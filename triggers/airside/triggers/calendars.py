@@ -6,14 +6,15 @@ no second 02:30.
 """
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from airside.events.wall_clock import Cron, TimeZone
 from airside.events.wire import Micros
 from airside.triggers import days_off, durations, zones
 from airside.triggers.durations import DAY, HOUR, MAX_DURATION, SECOND
@@ -39,18 +40,6 @@ def _time(text: str) -> str:
     return text
 
 
-def _cron(text: str) -> str:
-    if len(text.split()) != 5:
-        raise ValueError('must have five fields: minute hour day-of-month month day-of-week, as "0 9 * * mon-fri"')
-    try:
-        next(CronSim(text, datetime(2024, 1, 1)))  # noqa: DTZ001  # a wall-clock time, without zone on purpose
-    except CronSimError as error:
-        raise ValueError(f"not a cron expression: {error}") from None
-    except StopIteration:
-        raise ValueError("names a date that never comes") from None
-    return text
-
-
 def _days(value: Any) -> Days:
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
@@ -66,11 +55,6 @@ def _days(value: Any) -> Days:
     if not chosen:
         raise ValueError(_DAYS_RULE)
     return tuple(day for day in WEEKDAYS if day in chosen)
-
-
-def _timezone(name: str) -> str:
-    zones.zone(name)
-    return name
 
 
 TimeOfDay = Annotated[
@@ -104,9 +88,9 @@ class Calendar(Strict):
     """Deadlines on a calendar: a time of day on some weekdays, or a cron expression, in a time zone."""
 
     time: TimeOfDay | None = Field(None, description='local time of day, as "09:00"')
-    cron: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="five fields, in local time")
+    cron: Cron | None = Field(None, description="five fields, in local time")
     days: Weekdays = Field(WEEKDAYS, description="weekdays that have a deadline: mon-fri, or a list")
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field("UTC", description="as Europe/Amsterdam")
+    timezone: TimeZone = Field("UTC", description="as Europe/Amsterdam")
     since: TimeOfDay | None = Field(
         None, description="the window begins at this local time of the same date, not at the last deadline"
     )

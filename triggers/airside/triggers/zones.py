@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
+from airside.events import wall_clock
 from airside.events.wire import Micros, to_micros
 
 TZDATA_VERSION: Final = tzdata.IANA_VERSION
@@ -20,19 +21,9 @@ _DAY = timedelta(days=1)
 
 
 @cache
-def names() -> frozenset[str]:
-    """Give the names of all zones."""
-    listed = resources.files("tzdata").joinpath("zones").read_text("utf-8")
-    return frozenset(listed.split())
-
-
-@cache
 def zone(name: str) -> ZoneInfo:
     """Load a zone. Raises ValueError for a name that is none."""
-    if name not in names():
-        meant = next((known for known in names() if known.lower() == name.lower()), None)
-        hint = f"did you mean {meant}?" if meant else "use a name such as Europe/Amsterdam or UTC"
-        raise ValueError(f"no time zone is called {name[:80]!r}; {hint}")
+    wall_clock.check_zone(name)
     *folders, file = name.split("/")
     with resources.files("tzdata.zoneinfo").joinpath(*folders, file).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)

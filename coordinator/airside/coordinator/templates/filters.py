@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import unquote_plus
-from zoneinfo import ZoneInfo, available_timezones
 
 from airside.coordinator.templates.limits import MAX_OUTPUT_BYTES, RenderError
 from airside.coordinator.templates.values import as_json, as_text, duration
-from airside.events import datasets
+from airside.events import datasets, wall_clock
+from airside.triggers import zones
 
 MAX_DIGITS: Final = 12
 
@@ -24,12 +23,6 @@ class Filter:
     most_arguments: int
     help: str
     least_arguments: int = 0
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """Give the names of all time zones."""
-    return frozenset(available_timezones())
 
 
 def _date(value: Any, zone: Any = "") -> Any:
@@ -50,9 +43,9 @@ def _written(value: Any, zone: Any, form: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
         if zone:
-            if zone not in zone_names():
+            if zone not in wall_clock.zone_names():
                 raise RenderError(f"there is no time zone `{as_text(zone)[:80]}`")
-            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(ZoneInfo(zone))
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zones.zone(zone))
     except (ValueError, OverflowError):
         return text
     return moment.strftime(form)

@@ -10,8 +10,9 @@ import jinja2
 from jinja2 import nodes as jinja
 
 from airside.coordinator.templates import fields, nodes
-from airside.coordinator.templates.filters import FILTERS, zone_names
+from airside.coordinator.templates.filters import FILTERS
 from airside.coordinator.templates.template import Template
+from airside.events import wall_clock
 from airside.events.exceptions import AirsideError
 
 #: Longer texts belong to the receiver. It also bounds how much one template can ask for.
@@ -231,5 +232,5 @@ class _Compiler:
 
 def _check_zone(line: int, arguments: tuple[nodes.Expression, ...]) -> None:
     for argument in arguments:
-        if isinstance(argument, nodes.Constant) and argument.value not in zone_names():
+        if isinstance(argument, nodes.Constant) and argument.value not in wall_clock.zone_names():
             raise _Refused(line, f"there is no time zone {argument.value!r}; write it as `Europe/Amsterdam`")

@@ -21,6 +21,7 @@ from airside.triggers.filters import Filter
 from airside.triggers.index import Subscription
 from airside.triggers.keys import Key
 from airside.triggers.kinds import absence, base
+from airside.triggers.kinds.absence_keyed import KeyedAbsence
 from airside.triggers.kinds.slots import Slots
 from airside.triggers.phrases import name_filter
 
@@ -45,13 +46,12 @@ class _Window(msgspec.Struct, array_like=True, gc=False):
     late: tuple[Micros, Micros, EventRef] | None = None  # its own time, its clock, the event
 
 
-class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
+class AbsenceAfter(KeyedAbsence[AfterSpec, _Window]):
     """At most one open window per key; with `rearm: each` per slot, which is the key and the opening event's id."""
 
     def __init__(self, spec: AfterSpec, host: base.Host) -> None:
-        super().__init__(spec, host)
+        super().__init__(spec, host, _Window)
         self._opens = matching.compile_filter(spec.after)
-        self._windows: dict[Key, _Window] = {}
         self._slots = Slots(len(spec.for_each)) if spec.rearm == "each" else None
         self.subscriptions = tuple(
             Subscription(part.type, matching.resource_ids(part)) for part in (spec.absence, spec.after)
@@ -62,15 +62,6 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
 
     def reach(self) -> Micros:
         return self.spec.within + (self.spec.grace or 0)
-
-    def expected_keys(self) -> Iterable[Key]:
-        return self._windows
-
-    def timers(self) -> Iterable[int]:
-        return [window.timer for window in self._windows.values()]
-
-    def has_window(self, key: Key) -> bool:
-        return key in self._windows
 
     def on_event(self, entry: Entry) -> None:
         closes, opens = self.is_expected(entry), self._opens(entry)
@@ -85,32 +76,32 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             self._open(key, entry)
 
     def _open(self, key: Key, entry: Entry) -> None:
-        window = None if self._slots else self._windows.get(key)
+        window = None if self._slots else self.windows.get(key)
         if window is not None:
             if self.spec.rearm == "keep":
                 return
             self.host.cancel_timer(window.timer)
-            del self._windows[key]  # keys stand in the order in which they were last touched
-        elif not self.has_room(self._windows):
+            del self.windows[key]  # keys stand in the order in which they were last touched
+        elif not self.has_room(self.windows):
             return
         start, anchor = (entry.clock, entry.ref()) if self.by_log else self.moment(entry)
         due = start + self.spec.within
         verdict = due + self.grace if self.by_log else self.verdict_at(due, entry.clock)
         if self._slots:
             key = self._slots.open((*key, anchor.id))
-        self._windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
+        self.windows[key] = _Window(anchor, start, due, verdict, self.host.set_timer(verdict, key))
         if window is None:
             self.watch(key)
 
     def _close(self, key: Key, entry: Entry) -> None:
         if self.by_log and not self._slots and key not in self.breaches:  # nearly always: it came in time
-            if key in self._windows:
+            if key in self.windows:
                 self.drop_window(key)
                 self.settle(key)
             return
         moment, ref = self.moment(entry)
         slot = self._served(key, moment)
-        window = self._windows.get(slot)
+        window = self.windows.get(slot)
         if window is not None and not self.by_log and moment > window.due:
             window.late = window.late or (moment, entry.clock, ref)
         elif window is not None:
@@ -125,8 +116,8 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             return key
         slots: Iterable[Key] = self._slots.of(key)
         if self.spec.time == "occurred":
-            waiting = [slot for slot in slots if not self._windows[slot].late]
-            slots = [slot for slot in waiting if moment <= self._windows[slot].due] or waiting
+            waiting = [slot for slot in slots if not self.windows[slot].late]
+            slots = [slot for slot in waiting if moment <= self.windows[slot].due] or waiting
         first: Key | None = next(iter(slots), None)
         return first or self._slots.oldest_breach(key, self.breaches) or key
 
@@ -136,11 +127,8 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
             self._slots.forget_breach(key)
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
-        window = self._windows[token]
-        until = None if window.held else self.hold_until(window.opened, deadline)
-        if until is not None:
-            window.held, window.verdict = True, until
-            window.timer = self.host.set_timer(until, token)
+        window = self.windows[token]
+        if self.is_put_off(token, window.opened, deadline):
             return
         self.drop_window(token)
         if self._slots:
@@ -159,31 +147,23 @@ class AbsenceAfter(absence.RunningAbsence[AfterSpec]):
         self.settle(token)
 
     def drop_window(self, key: Key) -> None:
-        window = self._windows.pop(key, None)
-        if window:
-            self.host.cancel_timer(window.timer)
-            if self._slots:
-                self._slots.close(key)
+        super().drop_window(key)
+        if self._slots:
+            self._slots.close(key)
 
     def explain_key(self, key: Key) -> dict[str, Any]:
         key = self._served(key, self.host.now)
-        window = self._windows.get(key)
+        window = self.windows.get(key)
         opens, closes = name_filter(self.spec.after), name_filter(self.spec.absence)
         none_open = f"no window is open: no {opens} opened one, or {closes} came in time and closed it"
         if window is None:
             return self.explain_window(key, None, none_open)
         return self.explain_window(key, (window.opened, window.due, window.verdict), none_open, window.anchor)
 
-    def save(self) -> Any:
-        return [self.save_breaches(), list(self._windows.items())]
-
     def load(self, state: Any) -> None:
-        self.load_breaches(state[0])
-        self._windows = dict(msgspec.convert(state[1], list[tuple[Key, _Window]]))
-        for key in self._windows:
-            self.watch(key)
+        super().load(state)
         if self._slots:
-            self._slots.load(self._windows, self.breaches)
+            self._slots.load(self.windows, self.breaches)
 
 
 base.register(base.TriggerKind("absence", "after", AfterSpec, AbsenceAfter, has_state=True))

@@ -4,7 +4,6 @@ A key's window opens with its first event, or with the rule itself (`armed_by: r
 Each silence fires once; the next event resolves it and opens the next window.
 """
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +16,7 @@ from airside.triggers.entry import Entry, EventRef
 from airside.triggers.index import Subscription
 from airside.triggers.keys import Key
 from airside.triggers.kinds import absence, base
+from airside.triggers.kinds.absence_keyed import KeyedAbsence
 from airside.triggers.phrases import name_filter
 
 
@@ -46,25 +46,15 @@ class _Window(msgspec.Struct, array_like=True, gc=False):
     late: tuple[Micros, Micros, EventRef] | None = None  # its own time, its clock, the event
 
 
-class AbsenceEvery(absence.RunningAbsence[EverySpec]):
+class AbsenceEvery(KeyedAbsence[EverySpec, _Window]):
     """One window per key, moved on by each expected event."""
 
     def __init__(self, spec: EverySpec, host: base.Host) -> None:
-        super().__init__(spec, host)
-        self._windows: dict[Key, _Window] = {}
+        super().__init__(spec, host, _Window)
         self.subscriptions = (Subscription(spec.absence.type, matching.resource_ids(spec.absence)),)
 
     def reach(self) -> Micros:
         return self.spec.every + (self.spec.grace or 0)
-
-    def expected_keys(self) -> Iterable[Key]:
-        return self._windows
-
-    def timers(self) -> Iterable[int]:
-        return [window.timer for window in self._windows.values()]
-
-    def has_window(self, key: Key) -> bool:
-        return key in self._windows
 
     def arm(self) -> None:
         if self.spec.armed_by == "rule":
@@ -79,9 +69,9 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
         if key is None or self.is_over(entry) or not self.seen.is_new(entry.event.id, clock):
             return
         moment, ref = (clock, entry.ref()) if self.by_log else self.moment(entry)
-        window = self._windows.get(key)
+        window = self.windows.get(key)
         if window is None:
-            if not self.has_room(self._windows):
+            if not self.has_room(self.windows):
                 return
         elif not self.by_log and moment > window.due:
             # too late for this window, whose verdict is still to come: it begins the next one then
@@ -99,22 +89,19 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
     def _start(self, key: Key, anchor: str, last: EventRef | None, start: Micros, clock: Micros) -> None:
         due = start + self.spec.every
         verdict = due + self.grace if self.by_log else self.verdict_at(due, clock)
-        before = self._windows.pop(key, None)  # keys stand in the order in which they were last touched
+        before = self.windows.pop(key, None)  # keys stand in the order in which they were last touched
         if before is None:
             timer = self.host.set_timer(verdict, key)
             self.watch(key)
         else:
             timer = self.host.move_timer(before.timer, verdict, key)
-        self._windows[key] = _Window(anchor, last, start, due, verdict, timer)
+        self.windows[key] = _Window(anchor, last, start, due, verdict, timer)
 
     def on_timer(self, token: Any, deadline: Micros) -> None:
-        window = self._windows[token]
-        until = None if window.held else self.hold_until(window.start, deadline)
-        if until is not None:
-            window.held, window.verdict = True, until
-            window.timer = self.host.set_timer(until, token)
+        window = self.windows[token]
+        if self.is_put_off(token, window.start, deadline):
             return
-        del self._windows[token]
+        del self.windows[token]
         self.breach(
             token,
             anchor=window.anchor,
@@ -130,26 +117,12 @@ class AbsenceEvery(absence.RunningAbsence[EverySpec]):
             self._start(token, ref.id, ref, moment, clock)
         self.settle(token)
 
-    def drop_window(self, key: Key) -> None:
-        window = self._windows.pop(key, None)
-        if window:
-            self.host.cancel_timer(window.timer)
-
     def explain_key(self, key: Key) -> dict[str, Any]:
-        window = self._windows.get(key)
+        window = self.windows.get(key)
         none_open = f"no window is open: the first {name_filter(self.spec.absence)} opens one"
         if window is None:
             return self.explain_window(key, None, none_open)
         return self.explain_window(key, (window.start, window.due, window.verdict), none_open, window.last)
-
-    def save(self) -> Any:
-        return [self.save_breaches(), list(self._windows.items())]
-
-    def load(self, state: Any) -> None:
-        self.load_breaches(state[0])
-        self._windows = dict(msgspec.convert(state[1], list[tuple[Key, _Window]]))
-        for key in self._windows:
-            self.watch(key)
 
 
 base.register(base.TriggerKind("absence", "every", EverySpec, AbsenceEvery, has_state=True))
