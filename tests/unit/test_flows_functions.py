@@ -105,6 +105,21 @@ def test_the_words_of_calls_cannot_be_parameters(name: str) -> None:
         exec(f"@task\ndef taken({name}): ...", {"task": task})
 
 
+def test_a_limit_is_named_not_numbered() -> None:
+    with pytest.raises(BadOption, match="concurrency must be the name of a limit.*limits set"):
+        task(concurrency=3)(lambda: None)
+
+
+def test_wrong_parameters_are_the_errors_that_python_and_pydantic_have() -> None:
+    @flow
+    def nightly(number: int) -> None: ...
+
+    with pytest.raises(TypeError):
+        nightly()
+    with pytest.raises(ValueError):
+        nightly("many")
+
+
 @pytest.mark.parametrize("decorator", [flow, task])
 def test_unknown_options_are_refused_and_the_known_ones_named(decorator: object) -> None:
     with pytest.raises(BadOption, match=r"'retry'.*retries"):
@@ -181,3 +196,15 @@ def test_the_parameters_can_be_described_as_json_schema() -> None:
     found = nightly.parameters.json_schema()
     assert set(found["properties"]) == {"window", "schema", "number"}
     assert set(found["required"]) == {"window", "schema"}
+    assert found["additionalProperties"] is False
+
+
+def test_the_schema_of_parameters_takes_further_names_only_where_the_function_does() -> None:
+    @flow
+    def strict(*rows: int) -> None: ...
+
+    @flow
+    def open_ended(day: str, **rest: int) -> None: ...
+
+    assert strict.parameters.json_schema()["additionalProperties"] is False
+    assert open_ended.parameters.json_schema()["additionalProperties"] is True

@@ -78,9 +78,9 @@ class Parameters:
             schema: dict[str, Any] = self._model.model_json_schema() if self._annotated else plain
         except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):
             schema = plain
+        schema["additionalProperties"] = any(p.kind is p.VAR_KEYWORD for p in self.signature.parameters.values())
         for name, parameter in self.signature.parameters.items():
             if parameter.kind in _SPREAD:
-                schema["additionalProperties"] = schema.get("additionalProperties", False) or name in _keywords(self)
                 continue
             schema["properties"].setdefault(name, {"title": name.replace("_", " ").capitalize()})
             if parameter.default is parameter.empty and name not in (required := schema.setdefault("required", [])):
@@ -131,7 +131,3 @@ def _around(function: Any) -> dict[str, Any]:
         return dict(inspect.getclosurevars(function).nonlocals)
     except (TypeError, ValueError):
         return {}
-
-
-def _keywords(parameters: Parameters) -> set[str]:
-    return {n for n, p in parameters.signature.parameters.items() if p.kind is inspect.Parameter.VAR_KEYWORD}
