@@ -109,6 +109,12 @@ def test_a_key_of_one_s_own(told: Collector) -> None:
     assert ran == [1, 1]
 
 
+def test_a_key_of_one_s_own_may_be_a_text_with_parameters(told: Collector) -> None:
+    double, ran = counting(cache_key="double-{number}")
+    assert [double(1), double(1, debug=True), double(2)] == [2, 2, 4]
+    assert ran == [1, 2]
+
+
 def test_a_broken_key_function_does_not_stop_the_task(told: Collector, caplog: pytest.LogCaptureFixture) -> None:
     double, _ = counting(cache_key=lambda about, values: values["nothing"])
     assert double(1) == 2
@@ -239,7 +245,9 @@ def test_methods_of_different_instances_are_kept_apart(told: Collector) -> None:
     assert told.states("count").count("cached") == 1
 
 
-@pytest.mark.parametrize("options", [{"cache_policy": "inputs"}, {"cache_key": "x"}, {"cache_for": -1}])
+@pytest.mark.parametrize(
+    "options", [{"cache_policy": "inputs"}, {"cache_key": ""}, {"cache_key": 7}, {"cache_for": -1}]
+)
 def test_bad_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(options))):
         counting(**options)

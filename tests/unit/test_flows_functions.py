@@ -106,7 +106,7 @@ def test_the_words_of_calls_cannot_be_parameters(name: str) -> None:
 
 
 def test_a_limit_is_named_not_numbered() -> None:
-    with pytest.raises(BadOption, match="concurrency must be the name of a limit.*limits set"):
+    with pytest.raises(BadOption, match=r"concurrency must be the name of a limit.*limits set"):
         task(concurrency=3)(lambda: None)
 
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from airside.sdk.flows import context, results
+from airside.sdk.flows import context, naming, results
 from airside.sdk.flows.digests import digest
 from airside.sdk.flows.exceptions import BadOption
 from airside.sdk.flows.results import Kept, Unkeepable
@@ -117,8 +117,10 @@ def place(call: "Call") -> Place | None:
 
 def check(cache_key: Any, policy: Any) -> None:
     """Refuse options that are none. Raises BadOption."""
-    if cache_key is not None and not callable(cache_key):
-        raise BadOption("cache_key must be a function of (context, parameters) that gives a text")
+    if cache_key is not None and not callable(cache_key) and not (isinstance(cache_key, str) and cache_key):
+        raise BadOption(
+            "cache_key must be a text like 'sales-{day}', or a function of (context, parameters) giving one"
+        )
     if policy is not None and not isinstance(policy, CachePolicy):
         raise BadOption("cache_policy must be one of INPUTS, SOURCE, TASK, RUN, NONE, or several with `+`")
 
@@ -142,6 +144,8 @@ def _key(call: "Call", flow: "context.FlowContext | None") -> str | None:
     chosen = call.task.options
     run = flow.scope if flow is not None else None
     if chosen.cache_key is not None:
+        if isinstance(chosen.cache_key, str):
+            return sha256(naming.filled("cache_key", chosen.cache_key, chosen, call.values).encode()).hexdigest()
         about = context.TaskContext(task=call.task, run=call.run, parameters=call.values, tags=call.tags)
         given = chosen.cache_key(about, dict(call.values))
         if given is None:

@@ -11,8 +11,11 @@ class BadOption(FlowError, TypeError):
     """A decorator or a call was told something it does not know or cannot use."""
 
 
-class BadParameters(FlowError, TypeError):
-    """A call's parameters do not fit the function: which, and what was expected. Values are not named."""
+class BadParameters(FlowError, TypeError, ValueError):
+    """A call's parameters do not fit the function: which, and what was expected. Values are not named.
+
+    A TypeError as from a plain function that lacks one, and a ValueError as from pydantic.
+    """
 
 
 class RunFailed(FlowError):

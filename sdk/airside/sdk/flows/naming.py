@@ -22,13 +22,18 @@ def run_name(options: Options, values: Mapping[str, Any], otherwise: str) -> str
     if callable(rule):
         name = rule(**values) if inspect.signature(rule).parameters else rule()
     else:
-        try:
-            name = rule.format(**values)
-        except (KeyError, IndexError, AttributeError, ValueError) as error:
-            raise BadOption(f"run_name {rule!r} of {options.name}: {type(error).__name__}: {error}") from None
+        name = filled("run_name", rule, options, values)
     if not isinstance(name, str) or not name:
         raise BadOption(f"run_name of {options.name} must give a text, not {type(name).__name__}")
     return name[:_MAX_NAME]
+
+
+def filled(option: str, template: str, options: Options, values: Mapping[str, Any]) -> str:
+    """Put parameters into an option's text, as `load-{day}`. Raises BadOption when it asks for what is no parameter."""
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        raise BadOption(f"{option} {template!r} of {options.name}: {type(error).__name__}: {error}") from None
 
 
 def tagged(tags: Collection[str]) -> tuple[dict[str, str], list[dict[str, Any]]]:

@@ -57,7 +57,7 @@ class FlowOptions(Options):
 class TaskOptions(Options):
     """What `@task` may be told."""
 
-    cache_key: Callable[..., str | None] | None = None
+    cache_key: str | Callable[..., str | None] | None = None
     cache_for: float | None = None
     cache_policy: Any = None
     refresh_cache: bool = False
@@ -84,6 +84,8 @@ def common(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, 
     for name in ("timeout", "cache_for"):
         if given.get(name) is not None:
             made[name] = _positive(name, given[name])
+    if given.get("concurrency") is not None:
+        _check_limits(given["concurrency"])
     if made.get("result_storage") is not None:
         made["result_storage"] = str(made["result_storage"])
     made["hooks"] = {kind: _hooks(name, given[name]) for name, kind in HOOKS.items() if given.get(name) is not None}
@@ -109,6 +111,15 @@ def _check_delay(rule: Any) -> None:
     for one in rule if isinstance(rule, list | tuple) else [rule]:
         if not isinstance(one, int | float | timedelta) or isinstance(one, bool) or not 0 <= seconds(one) < 1e9:
             raise BadOption(f"retry_delay must be seconds from 0 on, a list of them, or a function, not {rule!r}")
+
+
+def _check_limits(value: Any) -> None:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple | set | frozenset) or not all(isinstance(n, str) and n for n in names):
+        raise BadOption(
+            f"concurrency must be the name of a limit, or a list of them, not {value!r}; "
+            "`airside limits set NAME SLOTS` says how much there is of it"
+        )
 
 
 def _name(name: Any, function: Callable[..., Any]) -> str:

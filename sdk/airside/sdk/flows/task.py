@@ -206,7 +206,7 @@ def task(
     retry_jitter: float = ...,
     retry_if: Callable[..., bool] | None = ...,
     timeout: float | timedelta | None = ...,
-    cache_key: Callable[..., str | None] | None = ...,
+    cache_key: str | Callable[..., str | None] | None = ...,
     cache_for: float | timedelta | None = ...,
     cache_policy: Any = ...,
     refresh_cache: bool = ...,
