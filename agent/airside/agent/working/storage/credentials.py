@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ _FROM_VARIABLE: Final = "env:"
 #: Shorter texts are in everything that is said: hiding them would hide nothing and garble all.
 _SHORTEST: Final = 4
 HIDDEN: Final = "***"
+#: In a connection string of Azure.
+_AZURE_KEYS: Final = re.compile(r"(?:^|;)\s*(?:AccountKey|SharedAccessSignature)=([^;]*)", re.IGNORECASE)
 
 
 def read(name: str, storage: str) -> str:
@@ -43,9 +46,11 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 
 
 def _parts(secret: str) -> list[str]:
-    """Give the texts inside: the password of `user:password`, the values of a JSON object."""
+    """Give the texts inside: the password of `user:password`, keys of a connection string, values of a JSON object."""
     try:
         found = json.loads(secret)
     except ValueError:
-        return secret.split(":")[1:]
-    return [value for value in found.values() if isinstance(value, str)] if isinstance(found, dict) else []
+        keys = _AZURE_KEYS.findall(secret)
+        return keys or secret.split(":")[1:]
+    values = [value for value in found.values() if isinstance(value, str)] if isinstance(found, dict) else []
+    return values + [key for value in values for key in _AZURE_KEYS.findall(value)]

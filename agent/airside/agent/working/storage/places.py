@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,8 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "abfs": frozenset({"account_key", "connection_string", "sas_token", "tenant_id", "client_id", "client_secret"}),
     "sftp": frozenset({"username", "password"}),
 }
+#: Where adlfs looks for the account that nobody names.
+_AZURE_VARIABLES: Final = frozenset({"AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"})
 _FAMILY: Final = {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs", "ssh": "sftp"}
 
 
@@ -74,7 +77,15 @@ def _s3_login(secret: str) -> dict[str, Any]:
 
 
 def _azure_login(secret: str) -> dict[str, Any]:
-    return {"connection_string": secret} if "AccountKey=" in secret else {"account_key": secret}
+    is_string = "AccountKey=" in secret or "SharedAccessSignature=" in secret
+    try:
+        base64.b64decode(secret.partition("AccountKey=")[2].partition(";")[0] if is_string else secret, validate=True)
+    except ValueError:
+        raise CannotPrepare(
+            "storage fsspec: the credentials of abfs:// must be an account key (base64), a connection string, or a"
+            " JSON object"
+        ) from None
+    return {"connection_string": secret} if is_string else {"account_key": secret}
 
 
 def _sftp_login(secret: str) -> dict[str, Any]:
@@ -114,6 +125,11 @@ def _azure(url: str, options: Mapping[str, Any], login: Mapping[str, Any], given
     account = urlsplit(url).netloc.partition("@")[2].partition(".")[0]
     more = {"account_name": account} if account else {}
     more |= {name: options[name] for name in ("account_name", "account_host") if name in options}
+    if not ({"account_name", "connection_string"} & {*more, *login} or _AZURE_VARIABLES & set(os.environ)):
+        raise CannotPrepare(
+            "storage fsspec: whose container is it? Give `options: {account_name: …}`, an address as"
+            " abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER, or a connection string as credentials"
+        )
     return AzureBlobFileSystem(anon=bool(options.get("anonymous")), **more, **login, **given)
 
 

@@ -52,14 +52,21 @@ async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = No
     except CannotPrepare as error:
         raise CannotPrepare(credentials.hide(str(error), secrets)) from None
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-        said = credentials.hide(f"{type(error).__name__}: {error}", secrets)
-        raise CannotPrepare(f"storage fsspec: {settings.get('url')} cannot be fetched: {said[:500]}") from None
+        said = credentials.hide(f"{type(error).__name__}: {error}".partition("\nRequestId:")[0], secrets)
+        who = settings.get("credentials") or "what the agent has"
+        what = f"does not take the login of {who}" if _is_refusal(error) else "cannot be fetched"
+        raise CannotPrepare(f"storage fsspec: {settings.get('url')} {what}: {said[:500]}") from None
     finally:
         stop.set()
     folder = inside(into / "code", settings.get("folder", "."), "storage fsspec: folder")
     if not folder.is_dir():
         raise CannotPrepare(f"storage fsspec: there is no folder {settings['folder']} in {settings['url']}")
     return Code(folder, version)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether a store knows who asks and will not have it: drivers say so in one of these ways."""
+    return isinstance(error, PermissionError) or getattr(error, "status_code", None) in (401, 403)
 
 
 async def _beside(work: Callable[[], Any]) -> Any:
