@@ -140,7 +140,10 @@ def limited(function: Callable[[], R], seconds: float | None = None, stop: Stop 
             raise
         raise scope.reason(scope.text) from None
     finally:
-        _leave(here, depth)
+        try:
+            _leave(here, depth)
+        except Interrupted:  # it arrived where `_leave` begins, before that could catch it
+            _leave(here, depth)
         if stop is not None:
             stop.forget(scope.cancel)
         if alarm is not None:
