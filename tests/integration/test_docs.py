@@ -41,6 +41,9 @@ def test_every_file_on_a_page_is_right(page: Path) -> None:
     for block in yaml_blocks(page):
         if re.search("^entrypoint:", block, re.MULTILINE):
             deployments.parse(yaml.safe_load(block))
+        elif re.search("^deployments:", block, re.MULTILINE):
+            for one in deployments.members(yaml.safe_load(block)):
+                deployments.parse(one)
         elif block.startswith("infrastructure:"):
             infrastructure.parse(yaml.safe_load(block)["infrastructure"])
         else:

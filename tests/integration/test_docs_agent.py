@@ -25,6 +25,8 @@ def commands() -> list[str]:
 def test_the_commands_on_the_page_lead_from_an_empty_folder_to_runs_that_end(tmp_path: Path) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "hello.py").write_text(program)
+    (project,) = re.findall(r"^```yaml\n(project: .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "airside.yaml").write_text(project)
     up = Up(tmp_path / "home").start()
     environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(tmp_path / "mine")}
     agent: subprocess.Popen[bytes] | None = None
@@ -45,7 +47,7 @@ def test_the_commands_on_the_page_lead_from_an_empty_folder_to_runs_that_end(tmp
     finally:
         if agent is not None:
             agent.send_signal(signal.SIGTERM)
-            assert agent.wait(30) == 0
+            assert agent.wait(60) == 0
         up.stop()
 
 

@@ -9,7 +9,7 @@
 It holds metadata alone: no code, no data, and never a secret. Credentials are named (`env:NAME`) and read by the agent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -117,6 +117,7 @@ class Deployment(Strict):
     entrypoint: Annotated[Line, AfterValidator(_entrypoint)]
     version: Line | None = None
     description: Text = ""
+    project: Name | None = Field(None, description="whose deployments `apply --prune` compares with its file")
     tags: list[Line] = Field([], max_length=100)
     parameters: dict[str, JsonValue] = Field({})
     parameters_schema: dict[str, JsonValue] = Field({}, description="JSON Schema of the flow's parameters")
@@ -154,6 +155,19 @@ class Deployment(Strict):
 def resource_id(full_name: str) -> str:
     """Give the resource of a deployment by its full name, `nightly/prod`."""
     return f"deployment://{full_name}"
+
+
+def members(data: Any) -> Sequence[Any]:
+    """Give the documents in one: itself, those of a list, or those under `deployments`, each with its `project`.
+
+    A document that names a project of its own keeps that name.
+    """
+    if isinstance(data, Mapping) and "deployments" in data and set(data) <= {"deployments", "project"}:
+        listed = data["deployments"]
+        if isinstance(listed, list):
+            told = {key: data[key] for key in ("project",) if key in data}
+            return [{**told, **one} if isinstance(one, Mapping) else one for one in listed]
+    return data if isinstance(data, list) else [data]
 
 
 def parse(data: Any) -> Deployment:

@@ -19,7 +19,7 @@ from airside.coordinator.deployments import applying
 from airside.coordinator.deployments import runs as deployed
 from airside.coordinator.deployments.book import Held
 from airside.coordinator.deployments.starting import Asked, ParametersRefused, SettingsRefused
-from airside.coordinator.deployments.store import NoSuchDeployment, NoSuchSchedule
+from airside.coordinator.deployments.store import NoSuchDeployment, NoSuchSchedule, OtherProject
 from airside.coordinator.engine.ticks import wall_clock
 from airside.coordinator.scheduling.slots import coming
 from airside.events import deployments
@@ -87,7 +87,7 @@ async def list_deployments(request: Request) -> Response:
 async def apply_deployments(
     request: Request, dry_run: Annotated[bool, Query(description="say what would change, and change nothing")] = False
 ) -> Response:
-    """Create or update: one document, a list of them, or `{"deployments": [...]}`.
+    """Create or update: one document, a list of them, or `{"project": …, "deployments": [...]}`.
 
     A document that does not say `enabled` leaves a paused deployment paused, and a paused schedule of the same name.
     Mistakes are answered all at once, and nothing is applied then.
@@ -120,11 +120,16 @@ async def show_deployment(request: Request, flow: str, name: str) -> Response:
     summary="Delete a deployment",
     responses=documents.answers(404, 409, 503, 507),
 )
-async def delete_deployment(request: Request, flow: str, name: str) -> Response:
+async def delete_deployment(
+    request: Request,
+    flow: str,
+    name: str,
+    project: Annotated[str | None, Query(description="only if this is its project still; else a 409")] = None,
+) -> Response:
     """Delete it and cancel the runs that its schedules made ahead; its other runs stay."""
     principal = principal_of(request)
     store = plane_of(request).deployments.store
-    await _or_404(store.delete(principal.workspace, f"{flow}/{name}", principal.name))
+    await _or_404(store.delete(principal.workspace, f"{flow}/{name}", principal.name, project=project))
     return Response(status_code=204)
 
 
@@ -222,9 +227,8 @@ def _parse(text: str) -> list[Deployment]:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ApiProblem(400, "malformed-yaml", f"The body is not valid YAML: {str(error)[:300]}.") from error
-    if isinstance(data, dict) and set(data) == {"deployments"}:
-        data = data["deployments"]
-    given = data if isinstance(data, list) else [data]
+    given = deployments.members(data)
+    several = len(given) != 1 or given[0] is not data
     if len(given) > _MOST:
         raise ApiProblem(422, "too-many", f"At most {_MOST} deployments are applied at once.")
     found, problems = [], []
@@ -234,7 +238,7 @@ def _parse(text: str) -> list[Deployment]:
             _check_schedules(parsed)
             found.append(parsed)
         except InvalidDeployment as error:
-            prefix = f"{place}." if isinstance(data, list) else ""
+            prefix = f"{place}." if several else ""
             problems += [Problem(f"{prefix}{one.field}".rstrip("."), one.message) for one in error.problems]
     if problems:
         raise invalid("invalid-deployment", "The deployment is refused; nothing is applied.", problems)
@@ -274,6 +278,8 @@ async def _or_404(change: Awaitable[Any]) -> Any:
         return await change
     except (NoSuchDeployment, NoSuchSchedule) as error:
         raise not_found(f"T{str(error)[1:]}.") from error
+    except OtherProject as error:
+        raise ApiProblem(409, "other-project", f"{error}.") from error
     except SettingsRefused as error:
         raise invalid(
             "settings-refused", "The run's infrastructure is refused; no run is made.", error.problems

@@ -28,6 +28,10 @@ class NoSuchSchedule(AirsideError):
     """The deployment has no schedule of this name."""
 
 
+class OtherProject(AirsideError):
+    """The deployment belongs to another project by now."""
+
+
 class DeploymentStore:
     """Changes deployments and queues. `settled` is awaited with the position of each change."""
 
@@ -73,13 +77,15 @@ class DeploymentStore:
         payload, _ = await self._change(workspace, deployments.resource_id(name), "deployment", name, decide)
         return {"name": name, "schedule": schedule, "revision": payload["revision"], "enabled": enabled}
 
-    async def delete(self, workspace: str, name: str, by: str) -> None:
-        """Delete it; its runs stay. Raises NoSuchDeployment."""
+    async def delete(self, workspace: str, name: str, by: str, *, project: str | None = None) -> None:
+        """Delete it; its runs stay. Raises NoSuchDeployment, and OtherProject when it is not of `project` any more."""
         resource = deployments.resource_id(name)
 
         def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
             if before is None:
                 raise NoSuchDeployment(f"there is no deployment `{name}`")
+            if project is not None and before["document"].get("project") != project:
+                raise OtherProject(f"`{name}` is not of the project `{project[:100]}`, and stays")
             return book.DELETED, {"name": name, "revision": before["revision"] + 1, "by": by}
 
         await self._change(workspace, resource, "deployment", name, decide)

@@ -33,10 +33,11 @@ def ls(as_json: AsJson = False) -> None:
             "; ".join(when(one) for one in item["document"].get("schedules", [])),
             "no" if item["enabled"] else "yes",
             item["revision"],
+            item["document"].get("project"),
         )
         for item in found
     )
-    output.table(("NAME", "QUEUE", "SCHEDULES", "PAUSED", "REVISION"), rows, empty="no deployments")
+    output.table(("NAME", "QUEUE", "SCHEDULES", "PAUSED", "REVISION", "PROJECT"), rows, empty="no deployments")
 
 
 @app.command(epilog=tree.examples("airside deployments show nightly/prod"))

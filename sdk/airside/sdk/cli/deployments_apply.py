@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airside.sdk.cli import options, output
+from airside.sdk.cli import deployments_prune, options, output
 from airside.sdk.cli.deployments_shared import checked
 from airside.sdk.cli.failures import FAILED, Failure, place_and_message
 from airside.sdk.cli.options import AsJson
@@ -18,6 +18,7 @@ EXAMPLES = (
     "airside deployments apply deployment.yaml",
     "airside deployments apply                # airside.yaml here, or in the nearest folder above",
     "airside deployments apply --dry-run",
+    "airside deployments apply --prune        # and remove those of its project that are no longer in it",
 )
 
 
@@ -30,9 +31,13 @@ def apply(
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove those of the file's `project` that are no longer in it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create the deployments of files, and change those that differ. None is deleted.
+    """Create the deployments of files, and change those that differ. None is removed without --prune.
 
     All are checked first: when one is wrong, each mistake is told, and nothing is changed.
     """
@@ -43,12 +48,16 @@ def apply(
     documents = [made for file in found for made in checked(partial(reading.read, file), str(file))]
     body = [sending.to_body(one) for one in documents]
     with options.connect() as client:
+        gone = deployments_prune.gone(client, found, documents) if prune else []
+        if gone and not dry_run:
+            deployments_prune.ask(gone, yes=yes)
         parameters = {"dry_run": "true"} if dry_run else None
         try:
             changes = client.request("POST", "/api/deployments", parameters=parameters, body=body)["items"]
         except Refused as error:
             details = [place_and_message(_named(problem, documents)) for problem in error.problems]
             raise Failure(str(error), code=FAILED, details=details) from error
+        changes += deployments_prune.remove(client, gone, dry_run=dry_run)
     if as_json:
         output.as_json(changes)
         return

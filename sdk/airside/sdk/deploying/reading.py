@@ -1,6 +1,6 @@
 """Files with deployments: read whole, with every mistake told by the deployment that it is in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ def find_file(folder: Path | None = None) -> Path | None:
 def read(file: Path) -> list["Deployment"]:
     """Read the deployments of a file: one document, several with `---` between, or a list under `deployments`.
 
+    A `project` beside that list is the project of each.
     Raises InvalidDeployment with what is wrong in any of them, and OSError.
     """
     if file.stat().st_size > _MAX_FILE_BYTES:
@@ -33,7 +34,7 @@ def read(file: Path) -> list["Deployment"]:
         found = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise deployments.InvalidDeployment([Problem("", f"not valid YAML: {error}")]) from None
-    documents = [entry for one in found if one is not None for entry in _entries(one)]
+    documents = [entry for one in found if one is not None for entry in deployments.members(one)]
     if not documents:
         raise deployments.InvalidDeployment([Problem("", "holds no deployment")])
     read_: list[Deployment] = []
@@ -56,9 +57,3 @@ def _called(document: Any, place: int) -> str:
     given = document if isinstance(document, Mapping) else {}
     flow, name = given.get("flow"), given.get("name")
     return f"{str(flow)[:100]}/{str(name)[:100]}: " if flow and name else f"deployment {place + 1}: "
-
-
-def _entries(one: Any) -> Sequence[Any]:
-    if isinstance(one, Mapping) and set(one) == {"deployments"} and isinstance(one["deployments"], list):
-        return one["deployments"]
-    return one if isinstance(one, list) else [one]
