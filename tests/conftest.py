@@ -120,6 +120,6 @@ async def plane(tmp_path: Path) -> AsyncIterator[tuple[Coordinator, httpx.AsyncC
     """A whole coordinator in this process, and a client of its HTTP address."""
     async with (
         running(ServerSettings(home=tmp_path / "home", port=0)) as (coordinator, url),
-        httpx.AsyncClient(base_url=url, timeout=20) as client,
+        httpx.AsyncClient(base_url=url, timeout=60) as client,
     ):
         yield coordinator, client

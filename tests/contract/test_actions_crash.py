@@ -32,7 +32,7 @@ async def process(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
     )
     try:
         assert running.stdout is not None
-        assert await asyncio.wait_for(running.stdout.readline(), 30) == b"ready\n"
+        assert await asyncio.wait_for(running.stdout.readline(), 60) == b"ready\n"
         yield running
     finally:
         if running.returncode is None:
@@ -101,4 +101,4 @@ async def test_attempts_are_counted_across_crashes(nats_server: EmbeddedServer, 
 async def test_asked_to_stop_the_process_ends_by_itself(nats_server: EmbeddedServer, log: Log) -> None:
     async with process(nats_server.url) as running:
         running.terminate()
-        assert await asyncio.wait_for(running.wait(), 10) == 0
+        assert await asyncio.wait_for(running.wait(), 60) == 0

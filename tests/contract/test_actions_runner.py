@@ -366,5 +366,5 @@ async def test_a_log_that_is_away_for_a_while_loses_no_action(nats_server: Embed
             return True
 
         await until(written)
-        await finished(log, 2, 40)
+        await finished(log, 2, 60)
     assert [request.headers["webhook-id"] for request in target.received] == ["f00d.0", "after.0"]

@@ -34,7 +34,7 @@ automations:
 
 async def eventually(read: Any, wanted: Any = bool) -> Any:
     """Read until the answer is as wanted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await read()
             if wanted(found):
@@ -44,7 +44,7 @@ async def eventually(read: Any, wanted: Any = bool) -> Any:
 
 async def queryable(plane: Plane, position: int) -> None:
     coordinator, _ = plane
-    await coordinator.projector.settled(position, 20)
+    await coordinator.projector.settled(position, 60)
 
 
 async def post(plane: Plane, *events: dict[str, object]) -> dict[str, Any]:
@@ -228,7 +228,7 @@ async def test_the_stream_resumes_over_a_real_log(plane: Plane) -> None:
 
     async def watch(after: int, wanted: int) -> int:
         position = after
-        async with asyncio.timeout(20), api.stream("GET", "/api/events/stream", params={"after": after}) as answer:
+        async with asyncio.timeout(60), api.stream("GET", "/api/events/stream", params={"after": after}) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("id: "):
                     position = int(line[4:])

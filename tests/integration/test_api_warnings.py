@@ -24,7 +24,7 @@ RULES = """
 
 async def until(client: httpx.AsyncClient, holds: Any) -> dict[str, Any]:
     """Wait until the status is as it should be."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds(status := (await client.get("/api/status")).json()):
             await asyncio.sleep(0.05)
     return dict(status)

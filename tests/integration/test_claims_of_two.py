@@ -27,7 +27,7 @@ async def two(nats_server: EmbeddedServer, tmp_path: Path) -> AsyncIterator[Two]
         for name in ("one", "other"):
             settings = ServerSettings(home=tmp_path / name, port=0, nats_url=nats_server.url)
             coordinator, url = await stack.enter_async_context(running(settings))
-            clients.append(await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30)))
+            clients.append(await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60)))
         yield coordinator, clients
 
 

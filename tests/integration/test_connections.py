@@ -25,7 +25,7 @@ async def served(folder: Path, bounds: Connections) -> AsyncIterator[str]:
     config = uvicorn.Config(create_app(plane), port=0, log_level="error", lifespan="off", http=bounds.protocol())
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.started:
             await asyncio.sleep(0.005)
     try:
@@ -42,7 +42,7 @@ async def connected(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionResetError):
             return await reader.read() == b""
     return True
@@ -58,14 +58,14 @@ async def test_a_connection_that_does_not_finish_its_headers_is_closed(tmp_path:
 
 
 async def test_headers_without_end_are_not_collected(tmp_path: Path) -> None:
-    async with served(tmp_path, Connections(100, header_seconds=60)) as url:
+    async with served(tmp_path, Connections(100, header_seconds=600)) as url:
         reader, writer = await connected(url)
         with contextlib.suppress(ConnectionError):
             writer.write(START)
             for number in range(20_000):
                 writer.write(b"X-%d: %b\r\n" % (number, b"x" * 1_000))
                 await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 assert b"202" not in await reader.read()
         writer.close()
@@ -79,14 +79,17 @@ async def test_a_slow_body_has_all_the_time_that_bodies_have(tmp_path: Path) -> 
                 yield piece
                 await asyncio.sleep(0.2)  # what is tested is that this takes longer than headers may
 
-        async with httpx.AsyncClient(base_url=url) as api:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as api:
             for _ in range(2):  # the second on the same connection
                 answer = await api.post("/api/events", content=body(), headers={"Content-Type": "application/json"})
                 assert answer.status_code == 202
 
 
 async def test_when_there_are_too_many_the_one_that_was_silent_longest_goes(tmp_path: Path) -> None:
-    async with served(tmp_path, Connections(5, header_seconds=60)) as url, httpx.AsyncClient(base_url=url) as api:
+    async with (
+        served(tmp_path, Connections(5, header_seconds=600)) as url,
+        httpx.AsyncClient(base_url=url, timeout=60) as api,
+    ):
         silent = [await connected(url) for _ in range(5)]
         assert (await api.post("/api/events", json=event())).status_code == 202
         assert await closed(silent[0][0])
@@ -113,7 +116,7 @@ async def test_idle_connections_leave_a_plane_with_few_descriptors_at_work(
     idle = []
     try:
         idle.extend([await connected(up.url) for _ in range(1_100)])
-        async with httpx.AsyncClient(base_url=up.url, timeout=20) as api:
+        async with httpx.AsyncClient(base_url=up.url, timeout=60) as api:
             assert (await api.post("/api/events", json=event())).status_code == 202
             assert (await api.get("/ready")).status_code == 200
     finally:

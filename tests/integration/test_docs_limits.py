@@ -61,7 +61,7 @@ def test_what_a_flow_logs_is_read_by_the_command(up: Up, tmp_path: Path, monkeyp
     file = tmp_path / "nightly.py"
     file.write_text(snippets("logs.md")[0])
     said(program(file, tmp_path, up.url))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(found := airside("runs", "logs", "--since", "1h", "--contains", "rows", "--json").out.splitlines()) < 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -25,7 +25,7 @@ def test_an_answer_by_the_api_reaches_the_next_process(tmp_path: Path) -> None:
         first = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert first.returncode == 75, first.stderr
         run = first.stdout.split()[-1]
-        up.until(lambda client: "flow_run.suspended" in states(up, run), 30)
+        up.until(lambda client: "flow_run.suspended" in states(up, run), 60)
         with up.client() as client:
             refused = client.post(f"/api/runs/{run}/resume", json={"input": {"approved": "perhaps"}})
             assert refused.status_code == 422
@@ -33,7 +33,7 @@ def test_an_answer_by_the_api_reaches_the_next_process(tmp_path: Path) -> None:
         environment["AIRSIDE_RUN_ID"] = run
         again = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert (again.returncode, again.stdout) == (0, f"run {run}\nreleased 3 rows\n"), again.stderr
-        up.until(lambda client: "flow_run.completed" in states(up, run), 30)
+        up.until(lambda client: "flow_run.completed" in states(up, run), 60)
         words = [word.partition(".")[2] for word in states(up, run) if word.startswith("flow_run")]
         assert words == ["running", "suspended", "resumed", "running", "completed"]
     finally:
@@ -50,13 +50,13 @@ def test_the_command_takes_the_answer_that_somebody_gave_on_the_server(tmp_path:
         run = first.stdout.split()[-1]
         assert f"airside runs start {run} --here" in first.stderr
         assert "--input approved=" in first.stderr
-        up.until(lambda client: "flow_run.suspended" in states(up, run), 30)
+        up.until(lambda client: "flow_run.suspended" in states(up, run), 60)
         shown = command("runs", "show", run, environment=environment)
         assert f"airside runs resume {run} --input approved=" in shown.stdout
         command("runs", "resume", run, "--input", "approved=true", environment=environment)
         again = command("runs", "start", run, "--here", f"{EXAMPLE}:release", environment=environment)
         assert again.returncode == 0, again.stderr
-        up.until(lambda client: states(up, run)[-1] == "flow_run.completed", 30)
+        up.until(lambda client: states(up, run)[-1] == "flow_run.completed", 60)
     finally:
         up.stop()
 

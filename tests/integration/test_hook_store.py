@@ -64,7 +64,7 @@ async def test_what_came_is_counted_together_and_survives(
     client = await connect(nats_server.url, name="later")
     later = HookStore(client)
     await later.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await later.counts(hook) != Counts(accepted=10, refused=2, last=MOMENT):
             await asyncio.sleep(0.05)
     await here.delete("default", "shop")
@@ -119,7 +119,7 @@ async def test_the_broker_s_absence_is_told_and_passes(
         await stores[0].create(book.make("other", "github", preset="github"))
     nats_server.port = port
     await asyncio.to_thread(nats_server.start)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await stores[1].create(book.make("after", "github", preset="github"))

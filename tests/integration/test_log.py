@@ -22,7 +22,7 @@ def event(name: str, number: int = 0) -> WireEvent:
 
 async def take(batches: AsyncIterator[Batch], count: int) -> list[Batch]:
     taken: list[Batch] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for batch in batches:
             taken.append(batch)
             if sum(map(len, taken)) >= count:
@@ -32,7 +32,7 @@ async def take(batches: AsyncIterator[Batch], count: int) -> list[Batch]:
 
 async def until_stored(log: Log, messages: list[writer.Outgoing]) -> None:
     """Send as a sender does who was told nothing: the same ids again."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await log.append_many(messages)
@@ -78,9 +78,9 @@ async def test_what_is_no_event_is_handed_on_with_the_reason_and_the_reading_goe
 ) -> None:
     await log.append_many([outgoing(event("good"))])
     for body in (b"\xff\xfe", b"{}", b'{"id":"x"', b"[" * 5_000):
-        await log.nc.request("ev.default.abc.x", body, timeout=5)
+        await log.nc.request("ev.default.abc.x", body, timeout=60)
     foreign = outgoing(event("elsewhere"))
-    await log.nc.request("ev.other.abc.x", foreign.data, timeout=5)
+    await log.nc.request("ev.other.abc.x", foreign.data, timeout=60)
     await log.append_many([outgoing(event("also-good"))])
     batches = await take(reading_log.follow(0).batches(), 7)
     assert [r.event.id for b in batches for r in b.records] == ["good", "also-good"]
@@ -123,7 +123,7 @@ async def test_a_reader_survives_a_killed_server_without_gap_or_repeat(nats_serv
         nats_server._process.send_signal(signal.SIGKILL)
         nats_server._process.wait()
         nats_server.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await reader
     await reading.close()
     assert seen == [f"{part}-{n}" for part in range(3) for n in range(1_000)]
@@ -132,10 +132,10 @@ async def test_a_reader_survives_a_killed_server_without_gap_or_repeat(nats_serv
 async def test_the_streams_refuse_what_could_make_the_log_forget(log: Log) -> None:
     await log.append_many([outgoing(event("a"))])
     for headers in ({"Nats-Rollup": "all"}, {"Nats-TTL": "1s"}):
-        reply = await log.nc.request("ev.default.abc.x", b"{}", headers=headers, timeout=5)
+        reply = await log.nc.request("ev.default.abc.x", b"{}", headers=headers, timeout=60)
         assert b'"error"' in reply.data
     for verb, body in (("PURGE.EVENTS", b"{}"), ("MSG.DELETE.EVENTS", b'{"seq":1}')):
-        reply = await log.nc.request(f"$JS.API.STREAM.{verb}", body, timeout=5)
+        reply = await log.nc.request(f"$JS.API.STREAM.{verb}", body, timeout=60)
         assert b'"error"' in reply.data
 
 

@@ -26,7 +26,7 @@ async def test_entries_come_as_they_stand_but_for_secrets(plane: Plane) -> None:
     coordinator, api = plane
     await api.post("/api/automations", content=RULE, headers=YAML)
     await api.post("/api/events", json=[event(1, type="job.failed", payload={"text": LINE_ENDS_ELSEWHERE})])
-    stranger = await coordinator.log.nc.request("ev.default.abc.x", b"no\nevent", timeout=5)
+    stranger = await coordinator.log.nc.request("ev.default.abc.x", b"no\nevent", timeout=60)
     last = orjson.loads(stranger.data)["seq"]
     answer = await api.get("/api/events/export", params={"last": last}, headers={"Accept": stored.MEDIA_TYPE})
     assert answer.headers["content-type"] == stored.MEDIA_TYPE

@@ -19,13 +19,13 @@ async def post(client: httpx.AsyncClient, count: int) -> None:
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await client.get("/ready")).status_code != 200:
             await asyncio.sleep(0.02)
 
 
 async def until_damaged(client: httpx.AsyncClient) -> str:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (damage := (await client.get("/api/status")).json()["damage"]):
             await asyncio.sleep(0.02)
     return str(damage)
@@ -40,19 +40,19 @@ async def test_a_log_that_was_put_back_to_an_earlier_state_stops_all_deciding(
     settings: ServerSettings, tmp_path: Path
 ) -> None:
     data = settings.home / "nats" / "data"
-    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         await until_ready(client)
         await post(client, 10)
     shutil.copytree(data, tmp_path / "backup")
-    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         await until_ready(client)
         await post(client, 50)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await client.get("/api/status")).json()["views"]["lag"]:
                 await asyncio.sleep(0.02)
     shutil.rmtree(data)
     shutil.copytree(tmp_path / "backup", data)
-    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         damage = await until_damaged(client)
         assert "Airside has stopped deciding" in damage
         assert "acknowledged events are missing" in damage
@@ -63,21 +63,21 @@ async def test_a_log_that_was_put_back_to_an_earlier_state_stops_all_deciding(
 
 
 async def test_another_stream_under_the_same_name_is_not_taken_for_the_log(settings: ServerSettings) -> None:
-    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         await until_ready(client)
         await post(client, 5)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await client.get("/api/status")).json()["views"]["lag"]:
                 await asyncio.sleep(0.02)
     shutil.rmtree(settings.home / "nats" / "data")
-    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         assert "was created at" in await until_damaged(client)
 
 
 async def test_a_log_that_is_deleted_under_a_running_coordinator_stops_it_from_deciding(
     settings: ServerSettings,
 ) -> None:
-    async with running(settings) as (coordinator, url), httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as (coordinator, url), httpx.AsyncClient(base_url=url, timeout=60) as client:
         await until_ready(client)
         await post(client, 5)
         nc = await connect(coordinator._server.url, name="admin")

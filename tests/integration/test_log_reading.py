@@ -19,7 +19,7 @@ def event(name: str, size: int) -> WireEvent:
 async def read(log: Log, count: int, **options: Any) -> list[str]:
     seen: list[str] = []
     reader = Reader(log.nc, after=0, **options)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for batch in reader.batches():
             seen += [record.event.id for record in batch.records]
             if len(seen) >= count:
@@ -49,7 +49,7 @@ async def test_requests_that_end_at_their_bytes_do_not_end_the_consumer(log: Log
     seen = 0
     consumers = set()
     reader = Reader(reading_log.nc, after=0, pull_bytes=10_007)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for batch in reader.batches():
             seen += len(batch)
             consumers.add(reader._consumer)
@@ -65,7 +65,7 @@ async def test_what_was_on_its_way_when_the_connection_broke_is_read_again(
     await log.append_many([outgoing(event(name, 20_000)) for name in names])
     nc = await connect(nats_server.url, name="cut", client=ReaderClient)
     seen: list[str] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for batch in Log(nc).follow(0, max_batch=50).batches():
             seen += [record.event.id for record in batch.records]
             if len(seen) in (50, 500, 1_000):
@@ -100,7 +100,7 @@ async def test_a_hole_in_the_log_is_damage_wherever_it_is(
             seen.extend(record.position for record in batch.records)
 
     with pytest.raises(LogDamaged, match=f"Behind position {lost - 1} comes {lost + 1}"):
-        await asyncio.wait_for(read_all(), 20)
+        await asyncio.wait_for(read_all(), 60)
     await nc.close()
     assert seen == list(range(1, lost)), "what lies before the hole was handed out"
 
@@ -117,7 +117,7 @@ async def test_entries_that_strangers_wrote_without_headers_keep_their_place(
             await log.nc.request(made.subject, made.data)
     reader = (reading_log if short_way else log).follow(0).batches()
     seen: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(seen) < 40:
             seen += [record.event.id for record in (await anext(reader)).records]
     await reader.aclose()  # type: ignore[attr-defined]

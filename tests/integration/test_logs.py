@@ -106,7 +106,7 @@ async def test_a_task_run_that_is_known_has_lines_of_its_own(plane: tuple[Coordi
         "payload": {"seq": 1},
     }
     (await client.post("/api/events", json=event)).raise_for_status()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (found := await client.get(f"/api/runs/{TASK}/logs")).status_code != 200:
             await asyncio.sleep(0.02)
     assert [item["message"] for item in found.json()["items"]] == ["line 2"]
@@ -155,7 +155,7 @@ async def test_followed_lines_come_live_and_the_stream_ends_with_the_run(
     _, client = plane
     await post(client, [line(1)])
     got: list[str] = []
-    async with client.stream("GET", f"/api/runs/{RUN}/logs", params={"follow": "1"}) as stream, asyncio.timeout(40):
+    async with client.stream("GET", f"/api/runs/{RUN}/logs", params={"follow": "1"}) as stream, asyncio.timeout(60):
         async for text in stream.aiter_lines():
             if not text.startswith("data: {"):
                 if text == "event: end":
@@ -208,7 +208,7 @@ async def small_broker(folder: Path, room: str) -> AsyncIterator[Client]:
     config.write_text(f'listen: "127.0.0.1:-1"\njetstream {{ store_dir: "{folder / room}", max_file_store: {room} }}\n')
     process = subprocess.Popen([find_binary(), "-c", config, "--ports_file_dir", ports], stderr=subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := list(ports.glob("*.ports"))):
                 await asyncio.sleep(0.02)
         nc = await connect(json.loads(found[0].read_text())["nats"][0], name="test")
@@ -216,4 +216,4 @@ async def small_broker(folder: Path, room: str) -> AsyncIterator[Client]:
         await nc.close()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

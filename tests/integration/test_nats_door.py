@@ -33,7 +33,7 @@ async def nc(plane: tuple[Coordinator, httpx.AsyncClient]) -> AsyncIterator[Clie
 async def ask(nc: Client, body: object, *, workspace: str = "default", **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()} or None
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return json.loads((await nc.request(f"airside.in.{workspace}", data, timeout=10, headers=named)).data)
+    return json.loads((await nc.request(f"airside.in.{workspace}", data, timeout=60, headers=named)).data)
 
 
 def event(identifier: str, **fields: object) -> dict[str, object]:
@@ -77,7 +77,7 @@ async def test_what_the_plane_is_told_passes_no_inbox_of_a_client(
     made = await plane[1].post("/api/hooks", json={"name": "spied-on", "preset": "github"})
     posted = await plane[1].post("/api/events", json=event("secret-of-another"))
     assert (made.status_code, posted.status_code) == (201, 202)
-    await plane[0].projector.settled(posted.json()["last"], 20)
+    await plane[0].projector.settled(posted.json()["last"], 60)
     await nc.flush()
     assert not [data for data in heard if b"spied-on" in data or b"secret-of-another" in data]
 

@@ -38,7 +38,7 @@ async def test_views_are_written_into_their_file_although_a_tick_comes_now_and_t
 
     ticks = asyncio.create_task(ticking())
     sizes = [0]
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while max(sizes) <= (sizes[-1] or 0) or len(sizes) < 3:  # until it has become smaller once
             sizes.append(wal.stat().st_size if wal.exists() else 0)
             await asyncio.sleep(0.005)

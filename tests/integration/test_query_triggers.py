@@ -28,7 +28,7 @@ async def count(client: httpx.AsyncClient, event_type: str) -> int:
 
 
 async def until(client: httpx.AsyncClient, event_type: str, number: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await count(client, event_type) < number:
             await asyncio.sleep(0.05)
 

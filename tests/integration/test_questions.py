@@ -42,12 +42,12 @@ async def failed(plane: Plane, number: int, rows: int, about: str = "job://a") -
     sent = event(number, type="job.failed", resource={"id": about}, payload={"rows": rows})
     answer = await plane[1].post("/api/events", json=[sent])
     assert answer.status_code == 202, answer.text
-    await plane[0].projector.settled(answer.json()["last"], 20)
+    await plane[0].projector.settled(answer.json()["last"], 60)
 
 
 async def firing(plane: Plane) -> dict[str, Any]:
     """Wait for the firing and what was done about it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             items = (await plane[1].get("/api/automations/pairs/firings")).json()["items"]
             if items:

@@ -83,8 +83,8 @@ async def test_two_coordinators_at_once_accept_one_change_between_them(nats_serv
     async with (
         running(settings("one")) as (_, first),
         running(settings("two")) as (_, second),
-        httpx.AsyncClient(base_url=first, timeout=20) as one,
-        httpx.AsyncClient(base_url=second, timeout=20) as two,
+        httpx.AsyncClient(base_url=first, timeout=60) as one,
+        httpx.AsyncClient(base_url=second, timeout=60) as two,
     ):
         for _ in range(5):
             run = uuid7()
@@ -244,7 +244,7 @@ async def test_who_waits_for_a_change_is_answered_as_it_comes(plane: Plane) -> N
     done, _ = await asyncio.wait({waiting}, timeout=0.3)
     assert not done
     await propose(client, run, "paused", 1)
-    answer = (await asyncio.wait_for(waiting, 5)).json()
+    answer = (await asyncio.wait_for(waiting, 12)).json()
     assert (answer["state"], answer["seq"]) == ("paused", 2)
     at_once = (await client.get(f"/api/runs/{run}/state?after=1&wait=15")).json()
     assert at_once["seq"] == 2

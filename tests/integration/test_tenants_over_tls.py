@@ -62,7 +62,7 @@ class Tenants:
         if role is not None:
             _, text = await self._coordinator.tokens.create(f"{role}-{workspace}", role, workspace=workspace)
             headers["Authorization"] = f"Bearer {text}"
-        client = httpx.AsyncClient(base_url=self._url, verify=self._context, headers=headers, timeout=30)
+        client = httpx.AsyncClient(base_url=self._url, verify=self._context, headers=headers, timeout=60)
         return await self.stack.enter_async_context(client)
 
 
@@ -82,7 +82,7 @@ async def tenants(tmp_path: Path) -> AsyncIterator[Tenants]:
 
 
 async def until(client: httpx.AsyncClient, path: str, text: str) -> httpx.Response:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while text not in (answer := await client.get(path)).text:
             await asyncio.sleep(0.05)
     return answer
@@ -183,7 +183,7 @@ async def test_no_table_shows_one_workspace_to_another(tenants: Tenants, firing:
     async def rows(client: httpx.AsyncClient, sql: str) -> str:
         return (await client.post("/api/query", json={"sql": sql})).text
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while CANARY not in await rows(owner, "SELECT * FROM events"):
             await asyncio.sleep(0.1)
     names = [row[0] for row in (await owner.post("/api/query", json={"sql": TABLES})).json()["rows"]]
@@ -197,7 +197,7 @@ async def test_a_stream_from_the_beginning_carries_its_own_workspace_alone(tenan
     viewer = await tenants.client(Role.VIEWER, "other")
     (await stranger.post("/api/events", json={"id": "own", "type": "a.b", "resource": "x://1"})).raise_for_status()
     seen = ""
-    async with asyncio.timeout(20), viewer.stream("GET", "/api/events/stream?after=0") as answer:
+    async with asyncio.timeout(60), viewer.stream("GET", "/api/events/stream?after=0") as answer:
         async for text in answer.aiter_text():
             seen += text
             if '"own"' in seen:

@@ -123,9 +123,9 @@ def test_a_reader_makes_room_for_a_writer_who_must_be_alone(views: Views) -> Non
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     with views.alone():
-        reader.join(10)
+        reader.join(60)
         assert isinstance(outcome[0], ViewsBusy)
         views.apply(batch(posted(2)))
     assert views.read(reads.count_events, ALL) == 2

@@ -15,7 +15,7 @@ TABLES = ("events", "resources", "firings", "actions", "automations", "dead_lett
 
 
 async def settled(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             status = (await client.get("/api/status")).json()
             if status["ready"] and not status["views"]["lag"] and not status["engine"]["lag"]:
@@ -43,9 +43,9 @@ async def test_rebuilt_views_are_equal_and_the_posting_goes_on(
     ]
     (await client.post("/api/events", json=events[:1_000])).raise_for_status()
     (await client.post("/api/events", json=events[500:])).raise_for_status()
-    await coordinator.log.nc.request("ev.default.abc.x", b"no event", timeout=5)
+    await coordinator.log.nc.request("ev.default.abc.x", b"no event", timeout=60)
     await settled(client)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await client.get("/api/events/count", params={"type": "action.succeeded"})).json()["count"] < 200:
             await asyncio.sleep(0.05)
     await settled(client)

@@ -83,7 +83,7 @@ async def test_a_query_sees_what_was_folded_a_moment_ago(queries: QueryPool, vie
     for position in range(8, 30):
         views.apply(batch(posted(position, resource=f"table://warehouse/{position % 3}")))
     result = await queries.run("SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM resources)")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while result.position < 29:
             result = await queries.run("SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM resources)")
     assert (result.rows, result.position) == ([[27, 6]], 29)

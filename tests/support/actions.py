@@ -139,7 +139,7 @@ async def post(log: Log, event_id: str, payload: Mapping[str, Any] | None = None
     return entry
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for a condition, checked every few milliseconds."""
     async with asyncio.timeout(seconds):
         while True:
@@ -170,7 +170,7 @@ ACTION_TYPES = ("action.succeeded", "action.failed", "action.retried")
 FINAL = ("action.succeeded", "action.failed")
 
 
-async def finished(log: Log, count: int, seconds: float = 20) -> list[dict[str, Any]]:
+async def finished(log: Log, count: int, seconds: float = 60.0) -> list[dict[str, Any]]:
     """Wait until that many actions came to their end; give them."""
 
     async def enough() -> bool:

@@ -37,7 +37,7 @@ async def served(plane: Any) -> AsyncIterator[str]:
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign, attr-defined]
     serving = asyncio.create_task(server._serve())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.started:
                 await asyncio.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]

@@ -66,7 +66,7 @@ def serving(folder: Path) -> Iterator[Azurite]:
         yield azurite
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _until_it_answers(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

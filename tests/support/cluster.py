@@ -365,7 +365,7 @@ def running(folder: Path) -> Iterator[Cluster]:
     cluster = Cluster(folder)
     thread = threading.Thread(target=cluster.run, daemon=True)
     thread.start()
-    assert cluster._ready.wait(10)
+    assert cluster._ready.wait(60)
     try:
         yield cluster
     finally:

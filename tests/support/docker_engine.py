@@ -276,7 +276,7 @@ def running(folder: Path) -> Iterator[DockerEngine]:
         engine = DockerEngine(Path(short) / "docker.sock", folder)
         thread = threading.Thread(target=engine.run, daemon=True)
         thread.start()
-        assert engine._ready.wait(10)
+        assert engine._ready.wait(60)
         try:
             yield engine
         finally:

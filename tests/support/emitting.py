@@ -49,7 +49,7 @@ def numbers(client: httpx.Client, resource: str) -> list[int]:
     return [event["payload"]["n"] for event in events(client, resource=resource)]
 
 
-def until_numbers(up: Up, resource: str, count: int, seconds: float = 40.0) -> list[int]:
+def until_numbers(up: Up, resource: str, count: int, seconds: float = 60.0) -> list[int]:
     """Wait until the server shows so many events of a resource; gives their numbers."""
     up.until(lambda client: len(events(client, resource=resource)) >= count, seconds)
     with up.client() as client:

@@ -56,7 +56,7 @@ class FlowProcess:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         for pipe in (self.process.stdout, self.process.stdin):
             if pipe is not None:
                 pipe.close()

@@ -69,4 +69,4 @@ def serving(folder: Path, login: str, asked: Callable[[], object]) -> Iterator[s
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)

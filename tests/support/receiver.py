@@ -42,7 +42,7 @@ class Receiver:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    async def wait_for(self, count: int, seconds: float = 20) -> list[Received]:
+    async def wait_for(self, count: int, seconds: float = 60.0) -> list[Received]:
         """Wait until that many requests came."""
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(lambda: len(self.received) >= count)

@@ -101,4 +101,4 @@ def serving(folder: Path) -> Iterator[SftpServer]:
             listening.shutdown(socket.SHUT_RDWR)
             for transport in transports:
                 transport.close()
-            thread.join(10)
+            thread.join(60)

@@ -35,6 +35,6 @@ async def two(url: str, make: Callable[[Client], StoreT]) -> AsyncIterator[tuple
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)

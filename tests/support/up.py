@@ -58,7 +58,7 @@ class Up:
         """SIGTERM; gives the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self._close()
         return code
 
@@ -68,9 +68,9 @@ class Up:
         self.process = None
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30)
+        return httpx.Client(base_url=self.url, timeout=60)
 
-    def until(self, condition, seconds: float = 30.0) -> None:  # type: ignore[no-untyped-def]
+    def until(self, condition, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
         """Wait until something is true of the server, by asking it."""
         deadline = time.monotonic() + seconds
         with self.client() as client:

@@ -43,7 +43,7 @@ async def post(plane: Plane, message: http.HTTPMessage) -> dict[str, Any]:
 
 async def on_the_log(plane: Plane) -> list[dict[str, Any]]:
     _, client = plane
-    async with httpx.AsyncClient(base_url=client.base_url, timeout=20) as asking:
+    async with httpx.AsyncClient(base_url=client.base_url, timeout=60) as asking:
         for _ in range(1_000):
             if (await asking.get("/api/status")).json()["views"]["lag"]:
                 continue

@@ -72,7 +72,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
         _, admin = await coordinator.tokens.create("admin", Role.ADMIN)
         trusted = ssl.create_default_context(cafile=str(certificate))
         headers = {"Authorization": f"Bearer {admin}"}
-        async with httpx.AsyncClient(base_url=url, verify=trusted, headers=headers, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=url, verify=trusted, headers=headers, timeout=60) as client:
             yield Plane(url, certificate, ingest, client)
 
 

@@ -96,7 +96,7 @@ async def test_bookmarks_move_the_place_from_which_it_goes_on(api: KubernetesApi
     await eyes.look()
     await eyes.look()
     await api.bookmark()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while eyes.cursor != {"version": "101"}:
             await eyes.watcher.wait(5)  # type: ignore[attr-defined]
             assert await eyes.look() == []

@@ -113,7 +113,7 @@ def test_a_watcher_that_runs_tells_of_a_file_and_of_its_own_life(server: Up, tmp
         server.until(lambda client: _count(client, type="file.landed") == 1)
     finally:
         process.send_signal(signal.SIGTERM)
-        out, error = process.communicate(timeout=30)
+        out, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert json.loads(out)["resource"]["id"] == f"file://{folder}/a.csv"
 
@@ -154,7 +154,7 @@ every = "500ms"
         server.until(lambda client: _count(client, type="file.landed") == 2)
     finally:
         process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert "is not there" in error
     assert len(events(server, type="watcher.failed")) == 1

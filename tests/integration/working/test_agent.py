@@ -138,7 +138,7 @@ def test_what_an_agent_runs_ends_with_it_when_it_is_killed(plane: AgentPlane, tm
     process = agent(plane, tmp_path)
     wait(lambda: file.exists() and file.read_text())
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     wait(lambda: not alive(int(file.read_text())), 15)
     wait(lambda: plane.states(run) == ["running", "crashed"])
 
@@ -186,7 +186,7 @@ def test_a_run_that_is_to_be_started_anew_elsewhere_is_ended_before_its_lease_is
     wait(lambda: not alive(int(anew.read_text())))
     assert alive(int(stays.read_text()))
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     wait(lambda: not alive(int(stays.read_text())), 15)
 
 

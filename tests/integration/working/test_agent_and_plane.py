@@ -78,7 +78,7 @@ def agent(url: str, home: Path, *options: str, **environment: str) -> "Iterator[
         for _ in range(2):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(60)
 
 
 def test_a_suspended_run_that_is_resumed_is_carried_on_by_an_agent_in_another_process(up: Up, tmp_path: Path) -> None:

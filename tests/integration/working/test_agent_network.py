@@ -156,7 +156,7 @@ async def _carried_out(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
     await until(client, f"/api/runs/{run.rpartition('/')[2]}/state", lambda found: found["state"] == "completed")
     found = await until(client, f"/api/runs/{run}/logs", lambda body: len(body["items"]) >= 2)
     assert {"at work", "10"} <= {line["message"] for line in found["items"]}

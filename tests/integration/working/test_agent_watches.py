@@ -108,7 +108,7 @@ def test_files_and_tables_are_watched_beside_the_runs_that_it_carries_out(
             assert "sqlite:" not in client.get("/api/agents").text + client.get("/api/events?limit=200").text
     finally:
         agent.send_signal(signal.SIGINT)
-        _, said = agent.communicate(timeout=30)
+        _, said = agent.communicate(timeout=60)
     assert agent.returncode == 0, said
     assert "is seen again" not in said
     assert token not in said

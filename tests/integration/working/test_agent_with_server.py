@@ -53,7 +53,7 @@ def served(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield process
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         listed = {row[0]: row for row in airside("deployments", "ls").rows[1:]}
         assert listed["parent/served"][3] == "yes"  # paused: nobody serves it any more
 
@@ -79,6 +79,6 @@ def test_a_run_is_cancelled_and_another_crashes_when_its_agent_is_killed(
         other = airside("deployments", "run", "waits/python").out.strip()
         until_state(client, other, "running")
         os.kill(served.pid, signal.SIGKILL)
-        served.wait(10)
+        served.wait(60)
         until_state(client, other, "crashed", 20)
         assert history(client, other) == ["scheduled", "pending", "running", "crashed"]

@@ -53,7 +53,7 @@ def agent(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         yield process
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_run_is_shown_with_the_version_of_its_code_and_the_agent_that_had_it() -> None:

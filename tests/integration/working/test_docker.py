@@ -159,7 +159,7 @@ def test_a_container_of_an_earlier_claim_is_ended_before_the_run_begins_again(
     first = agent(plane, engine, tmp_path, "--limit", "1")
     wait(lambda: files[0].exists() and files[0].read_text())
     first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=10)
+    first.communicate(timeout=60)
     assert alive(int(files[0].read_text()))  # a container outlives its agent
     plane.waiting.append({**given, "claim": "claim-other", "seq": 4, "parameters": {"file": str(files[1])}})
     second = agent(plane, engine, tmp_path, "--once", "--limit", "1")

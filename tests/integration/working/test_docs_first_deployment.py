@@ -214,7 +214,7 @@ def process(
         yield started
     finally:
         started.terminate()
-        started.wait(30)
+        started.wait(60)
         sys.stderr.write(said.read_text())  # shown with a test that fails
 
 

@@ -206,7 +206,7 @@ def test_the_job_of_an_earlier_claim_is_ended_before_the_run_begins_again(
     first = agent(plane, it, tmp_path, "--limit", "1")
     wait(lambda: files[0].exists() and files[0].read_text())
     first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=10)
+    first.communicate(timeout=60)
     assert alive(int(files[0].read_text()))  # a job outlives its agent
     plane.waiting.append({**given, "claim": "claim-other", "seq": 4, "parameters": {"file": str(files[1])}})
     second = agent(plane, it, tmp_path)
@@ -247,7 +247,7 @@ def test_a_job_outlives_its_agent_and_is_taken_up_or_ended_by_the_next(
     first = agent(plane, it, tmp_path, "--limit", "2")
     wait(lambda: all(file.exists() and file.read_text() for file, _ in files.values()))
     first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=10)
+    first.communicate(timeout=60)
     plane.left.add(f"claim-{runs['taken']}")
     plane.lost.add(f"claim-{runs['lost']}")
     second = agent(plane, it, tmp_path, "--limit", "2")

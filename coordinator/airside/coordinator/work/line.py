@@ -21,6 +21,10 @@ from airside.events.log.streams import ApiError, api
 from airside.events.subjects import token
 
 _PRIORITIES: Final = 10
+#: The broker acknowledges a message a moment before its consumer hears of it.
+_COMES_WITHIN_SECONDS: Final = 0.5
+#: So often others may take what was moved, before nothing is said to be there.
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,18 @@ class Line:
         self._work = work
 
     async def take(self, queue: Queue, count: int) -> list[Msg]:
-        """Take up to so many next runs of a queue, as far as its limit allows it. Raises LogError."""
+        """Take up to so many next runs of a queue, as far as its limit allows it; none when none is left.
+
+        Raises LogError.
+        """
         consumer = await self._work.keep(queue)
         found = await self._work.pull(consumer, count)  # what was moved already, or comes again
-        if len(found) < count and await self._advance(queue, count - len(found)):
-            found += await self._work.pull(consumer, count - len(found))
+        for _ in range(_TRIES):
+            if len(found) == count or not await self._advance(queue, count - len(found)):
+                break
+            found += await self._work.pull(consumer, count - len(found), _COMES_WITHIN_SECONDS)
+            if found:
+                break
         return found
 
     async def stand_aside(self, queue: Queue, deployment: str, run: str, since: str) -> None:

@@ -126,14 +126,19 @@ class WorkStream:
         self._known[name] = queue
         return name
 
-    async def pull(self, consumer: str, count: int) -> list[Msg]:
-        """Take up to so many messages that are next for a consumer, as far as the queue's limit allows it."""
+    async def pull(self, consumer: str, count: int, wait_seconds: float = 0.0) -> list[Msg]:
+        """Take up to so many messages that are next for a consumer, as far as the queue's limit allows it.
+
+        Where there is none, it waits so long for the first.
+        """
         inbox = self.nc.new_inbox()
         subscription = await self.nc.subscribe(inbox)
         found: list[Msg] = []
         try:
-            body = orjson.dumps({"batch": count, "no_wait": True})
-            await self.nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", body, reply=inbox)
+            wanted = {"batch": count, "no_wait": True}
+            if wait_seconds:
+                wanted["expires"] = int(wait_seconds * _NANOS)
+            await self.nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", orjson.dumps(wanted), reply=inbox)
             while len(found) < count:
                 message: Msg = await subscription.next_msg(timeout=_TAKE_SECONDS)
                 if message.headers and "Status" in message.headers:  # there are no more
