@@ -12,6 +12,8 @@ _TELLING = re.compile(
     r"pass(word|wd|phrase)|\bpwd\b|_pwd|secret|token|credential|api_?key|(access|private|account|encryption)_?key"
     r"|authorization|^auth$|cookie|session_?id|signature|conn(ection)?_?(str|string|uri|url)|\bdsn\b|_dsn|\bsas\b"
 )
+#: A token of Airside's own, as `airside tokens create` prints it.
+_TOKEN = re.compile(r"ast_[0-9a-f]{16}_[0-9a-f]{64}")
 _IN_URL = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
@@ -27,6 +29,11 @@ def masked(value: Any) -> Any:
 def text(value: str) -> str:
     """Take user and password out of the URLs in a text."""
     return _IN_URL.sub(f"{MASK}@", value) if "://" in value else value
+
+
+def tokens(value: str) -> str:
+    """Take Airside's own tokens out of a text."""
+    return _TOKEN.sub(f"ast_{MASK}", value) if "ast_" in value else value
 
 
 def is_telling(key: str) -> bool:

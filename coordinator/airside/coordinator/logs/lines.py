@@ -1,13 +1,13 @@
 """One log line: read from what is posted, bounded, tokens masked, written for the stream."""
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from airside.events import masking
 from airside.events.exceptions import AirsideError, Problem
 
 MAX_LINES: Final = 10_000
@@ -16,7 +16,6 @@ _MAX_NAME: Final = 200
 #: Lines in one message of the stream: a line's position is the message's number times this, plus its place there.
 PER_MESSAGE: Final = 1_000
 _MESSAGE_CHARS: Final = 150_000
-_TOKEN = re.compile(r"ast_[0-9a-f]{16}_[0-9a-f]{64}")
 _RUN: Final = "run://airside/"
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
@@ -139,7 +138,7 @@ def kept(body: bytes) -> list[Line]:
 
 
 def _line(posted: Posted) -> Line:
-    message = _TOKEN.sub("ast_***", posted.message)
+    message = masking.tokens(posted.message)
     if len(message) > _MAX_MESSAGE:
         message = f"{message[:_MAX_MESSAGE]}… ({len(message) - _MAX_MESSAGE:,} more characters were cut off)"
     return Line(

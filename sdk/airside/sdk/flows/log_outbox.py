@@ -163,6 +163,25 @@ def of_process() -> LogOutbox | None:
 _none: set[str] = set()
 
 
+def trouble(run: str, task_run: str | None, level: int, text: str, error: BaseException) -> None:
+    """Send what went wrong in a run as a line of its log. Consoles are left alone: whoever calls sees the error."""
+    logger = logging.getLogger("airside.runs.task" if task_run else "airside.runs.flow")
+    if not (is_on(os.environ.get("AIRSIDE_LOG_SHIP")) and logger.isEnabledFor(level)):
+        return
+    outbox = of_process()
+    if outbox is not None:
+        info = (type(error), error, error.__traceback__)
+        try:
+            outbox.put(run, task_run, logger.makeRecord(logger.name, level, "", 0, "%s", (text,), info))
+        except Exception as failed:  # noqa: BLE001 - an error that cannot be written must not replace itself
+            _log.debug("an error cannot be written to the log: %s", type(failed).__name__)
+
+
+def is_on(text: str | None) -> bool:
+    """Read a setting that is on unless it is switched off."""
+    return (text or "").strip().lower() not in ("false", "0", "no", "off")
+
+
 def _renew() -> None:
     """Begin anew in a forked child: its parent sends what it holds."""
     global _lock  # noqa: PLW0603

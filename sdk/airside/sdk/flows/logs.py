@@ -87,8 +87,8 @@ def _attach(level: str | None, loggers: str | None, ship: str | None, _url: str 
         _set["level"] = number
     for logger, handler in _set.get("handlers", ()):
         logger.removeHandler(handler)
-    made: list[tuple[logging.Logger, logging.Handler]] = [(ours, _Console())] if _is_on(console) else []
-    if _is_on(ship):
+    made: list[tuple[logging.Logger, logging.Handler]] = [(ours, _Console())] if log_outbox.is_on(console) else []
+    if log_outbox.is_on(ship):
         captured = [logging.getLogger(None if name == "root" else name) for name in _names(loggers)]
         if logging.getLogger() in captured:
             captured = [logging.getLogger()]  # what it hears includes the others, and ours
@@ -143,10 +143,6 @@ def _present() -> dict[str, str | None]:
         "task_run_id": task.run.id if task else None,
         "task_run_name": task.run.name if task else None,
     }
-
-
-def _is_on(text: str | None) -> bool:
-    return (text or "").strip().lower() not in ("false", "0", "no", "off")
 
 
 def _level(text: str | None) -> int:

@@ -4,6 +4,7 @@ Changes of task runs are `report`ed: only the process that runs them changes the
 are `propose`d: an agent, an automation or a person may have changed the run too, and then the proposer learns how.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -15,9 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
+from airside.events import masking
 from airside.events.run_states import State as Kind
 from airside.sdk.emitting import emitter, heartbeat, message
-from airside.sdk.flows import writing
+from airside.sdk.flows import log_outbox, writing
 from airside.sdk.flows.exceptions import text_of
 from airside.sdk.flows.writing import Related
 
@@ -68,7 +70,17 @@ class Run:
         change = Change(self, self.seq + 1, self.state, state, text, error, payload, datetime.now(UTC), self.attempt)
         self.seq += 1
         self.state = state
+        if error is not None:
+            self._log(change, error)
         return change
+
+    def _log(self, change: "Change", error: BaseException) -> None:
+        """Put what went wrong into the run's log: there people look for it first."""
+        level = logging.WARNING if change.state is Kind.RETRYING else logging.ERROR
+        around = next((one["id"] for one in self.related if one.get("role") == "flow_run"), self.resource_id)
+        task_run = None if self.kind == "flow_run" else self.id
+        said = f"{change.state.value}: {change.text}"
+        log_outbox.trouble(around.removeprefix(resource_id("")), task_run, level, said, error)
 
 
 @dataclass(slots=True)
@@ -94,7 +106,7 @@ class Change:
         else:
             payload |= run.details
         if self.text:
-            payload["message"] = self.text[:_MAX_MESSAGE]
+            payload["message"] = _clean(self.text)[:_MAX_MESSAGE]
         if self.error is not None:
             payload["error"] = _error(self.error)
         return {
@@ -238,12 +250,17 @@ def related_task_runs(role: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _error(error: BaseException) -> dict[str, Any]:
     """Write what an exception says: type, message, traceback. Local variables never: they hold people's data."""
-    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    lines = _clean("".join(traceback.format_exception(type(error), error, error.__traceback__)))
     if len(lines) > _MAX_TRACEBACK:
         lines = f"{lines[: _MAX_TRACEBACK // 4]}\n[…]\n{lines[-_MAX_TRACEBACK * 3 // 4 :]}"
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return {"type": name, "message": text_of(error)[:_MAX_MESSAGE], "traceback": lines}
+    return {"type": name, "message": _clean(text_of(error))[:_MAX_MESSAGE], "traceback": lines}
+
+
+def _clean(text: str) -> str:
+    """Take out what must not get onto the log, which forgets nothing: tokens, and passwords inside URLs."""
+    return masking.tokens(masking.text(text))
 
 
 def _where() -> str:

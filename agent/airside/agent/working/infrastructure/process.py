@@ -20,6 +20,7 @@ PARAMETERS: Final = "AIRSIDE_RUN_PARAMETERS"
 #: The number of a file that is open as long as the agent lives: the process ends when it closes.
 LIFELINE: Final = "AIRSIDE_AGENT_LIFELINE"
 _MAX_LINE_BYTES: Final = 64 * 1024
+_LOOK_SECONDS: Final = 0.5
 #: What a process gets of the agent's variables when its settings name others.
 _BASIC: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_*")
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -42,7 +43,7 @@ class Process:
         streams = {"stdout": self._process.stdout, "stderr": self._process.stderr}
         readers = [asyncio.ensure_future(self._read(name, found)) for name, found in streams.items() if found]
         try:
-            code = await self._process.wait()
+            code = await self._exited()
             # What it started may hold its output open: it has no say in when the run ends.
             await asyncio.wait(readers, timeout=2.0)
         finally:
@@ -52,6 +53,14 @@ class Process:
             self._signal(signal.SIGKILL)
             os.close(self._lifeline)
         return Ended(code, self._reason(code))
+
+    async def _exited(self) -> int:
+        """Wait for the process alone: the `wait` of some Pythons (3.11.2) lasts until nobody holds its output open."""
+        waiting = asyncio.ensure_future(self._process.wait())
+        while self._process.returncode is None:
+            await asyncio.wait([waiting], timeout=_LOOK_SECONDS)
+        waiting.cancel()
+        return self._process.returncode
 
     async def stop(self) -> None:
         """Send SIGTERM to the process and all that it started."""
