@@ -47,7 +47,7 @@ def _entrypoint(text: str) -> str:
     from airside.agent.working.exceptions import CannotPrepare  # noqa: PLC0415
 
     try:
-        code = asyncio.run(storages.fetch(storage, Path(tempfile.mkdtemp(prefix="airside-run-"))))
+        code = asyncio.run(storages.fetch(storage, Path(tempfile.mkdtemp(prefix="airside-run-")), plane=os.environ))
         os.chdir(code.folder)
         if code.version:
             os.environ["AIRSIDE_CODE_VERSION"] = code.version

@@ -12,6 +12,9 @@ from airside.coordinator.actions import ActionRunner
 from airside.coordinator.actions.kinds import PlaneTools
 from airside.coordinator.api import HttpSettings, Rebuild, Status
 from airside.coordinator.automations import AutomationStore
+from airside.coordinator.blocks.desk import BlockDesk
+from airside.coordinator.blocks.keys import KeySource
+from airside.coordinator.blocks.store import BlockStore
 from airside.coordinator.broker_watch import BrokerWatch
 from airside.coordinator.deployments import BookReader, DeploymentStore
 from airside.coordinator.deployments.again import Again
@@ -216,13 +219,16 @@ class Coordinator:
         return self._rebuilder.progress
 
     async def _start_stores(self, url: str) -> None:
-        """Open what is kept beside the log: tokens, hooks, limits, log lines."""
+        """Open what is kept beside the log: tokens, hooks, blocks, limits, log lines."""
         self.tokens = TokenStore(self.log.nc, replicas=self.settings.replicas)
         await self.tokens.start()
         self._stops.append(self.tokens.stop)
         self.hooks = HookStore(self.log.nc, replicas=self.settings.replicas)
         await self.hooks.start()
         self._stops.append(self.hooks.stop)
+        blocks = BlockStore(self.log.nc, self._block_keys(), replicas=self.settings.replicas)
+        await blocks.start()
+        self.blocks = BlockDesk(self.log, blocks)
         self.shared_limits = LimitStore(self.log.nc, replicas=self.settings.replicas)
         await self.shared_limits.start()
         self._stops.append(self.shared_limits.stop)
@@ -230,6 +236,12 @@ class Coordinator:
         self.logs = LogStore(await self._connect(url, "logs"), replicas=self.settings.replicas)
         await self.logs.start()
         self._stops.append(self.logs.stop)
+
+    def _block_keys(self) -> KeySource:
+        given = self.settings.blocks_key
+        return KeySource(
+            self.home.blocks_key, given.get_secret_value() if given is not None else "", self.settings.blocks_key_file
+        )
 
     def _run_part(
         self,

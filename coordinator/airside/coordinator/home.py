@@ -42,6 +42,11 @@ class Home:
         """The snapshots that people's SQL reads."""
         return self.path / "snapshots"
 
+    @property
+    def blocks_key(self) -> Path:
+        """The key that seals blocks, where the settings name no other."""
+        return self.path / "blocks.key"
+
     def lock(self) -> None:
         """Make the folder ours. Raises HomeInUse, saying who has it."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)

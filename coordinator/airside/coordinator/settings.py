@@ -29,6 +29,8 @@ class ServerSettings(FileSettings):
     lease_seconds: int = Field(30, ge=15, le=3_600, description="how long a silent agent keeps the runs it has")
     tls_cert: Path | None = Field(None, description="certificate file (PEM); wanted off loopback")
     tls_key: Path | None = Field(None, description="its key file (PEM)")
+    blocks_key: SecretStr | None = Field(None, description="what seals blocks: 32 bytes as base64; else one is made")
+    blocks_key_file: Path | None = Field(None, description="a file that holds it instead")
     aliases: dict[str, str] = Field({}, description="other names of resources: see `airside.events.aliases`")
 
     @field_validator("aliases")

@@ -11,10 +11,11 @@ import msgspec
 import orjson
 
 from airside.events import masking, subjects, vocabulary
+from airside.events.references import reference
 from airside.events.wire import Record
 
-#: What stands in for a secret is no secret: the name of a variable of the server.
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+#: What stands in for a secret is no secret: the name of a variable of the server, or of a block.
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)(.?)", re.DOTALL)
 _WITH_DOCUMENT: Final = frozenset({vocabulary.AUTOMATION_CREATED, vocabulary.AUTOMATION_UPDATED})
 _WITH_ACTIONS: Final = frozenset({vocabulary.AUTOMATION_TRIGGERED, vocabulary.AUTOMATION_RESOLVED})
@@ -52,14 +53,18 @@ def document(automation: dict[str, Any]) -> dict[str, Any]:
 
 
 def url(text: str) -> str:
-    """Keep scheme and host of a URL: `https://host/…`. The name of a variable stays."""
-    if _REFERENCE.fullmatch(text):
+    """Keep scheme and host of a URL: `https://host/…`. The name of a variable or a block stays."""
+    if _is_name(text):
         return text
     found = _ORIGIN.match(text)
     if found is None:
         return masking.MASK
     scheme, host, more = found.groups()
     return f"{scheme}{host}/…" if more else f"{scheme}{host}"
+
+
+def _is_name(text: str) -> bool:
+    return _VARIABLE.fullmatch(text) is not None or reference(text) is not None
 
 
 def _action(action: Any) -> Any:
@@ -79,7 +84,7 @@ def _webhook(parameters: dict[str, Any]) -> dict[str, Any]:
         shown["url"] = url(shown["url"])
     if isinstance(shown.get("headers"), dict):
         shown["headers"] = {
-            name: value if isinstance(value, str) and _REFERENCE.fullmatch(value) else masking.MASK
+            name: value if isinstance(value, str) and _is_name(value) else masking.MASK
             for name, value in shown["headers"].items()
         }
     if isinstance(shown.get("body"), dict):

@@ -1,6 +1,6 @@
 """Where the agent finds the code of a deployment: on its machine, in a git repository, a bucket, on a server. Pure.
 
-All of it is metadata. A secret is named (`credentials: env:NAME`) and read by the agent.
+All of it is metadata. A secret is named (`credentials: block:NAME`, or `env:NAME`) and read by the agent.
 """
 
 import re
@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from airside.events.references import reference
 from airside.events.strict import Strict, nearest
 
-_CREDENTIALS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}")
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,99}")
 _S3: Final = ("endpoint_url", "region", "profile", "anonymous")
 _GCS: Final = ("endpoint_url", "project", "anonymous")
 _AZURE: Final = ("account_name", "account_host", "anonymous")
@@ -38,16 +39,17 @@ def _without_password(address: str) -> str:
     except ValueError as error:
         raise ValueError(f"not an address: {error}") from None
     if secret:
-        raise ValueError("must hold no password; name it in `credentials`, as env:GIT_TOKEN")
+        raise ValueError("must hold no password; name it in `credentials`, as block:code")
     if split.scheme in ("http", "https") and split.username:
-        raise ValueError("must hold no user or token; name it in `credentials`, as env:GIT_TOKEN")
+        raise ValueError("must hold no user or token; name it in `credentials`, as block:code")
     return address
 
 
 def _credentials(text: str) -> str:
-    if not _CREDENTIALS.fullmatch(text):
+    if not _VARIABLE.fullmatch(text) and not reference(text):
         raise ValueError(
-            "must name what the agent has: env:NAME, a variable of its environment; never the secret itself"
+            "must name a block of the server, as block:NAME, or a variable of the agent, as env:NAME; never the secret"
+            " itself"
         )
     return text
 

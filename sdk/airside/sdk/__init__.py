@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airside.sdk.blocks import Block, Secret
     from airside.sdk.deploying.running import DeploymentRun, run_deployment
     from airside.sdk.emitting.api import aemit, emit, emit_stats, flush
     from airside.sdk.emitting.heartbeat import heartbeat
@@ -43,10 +44,12 @@ __all__ = [
     "RUN",
     "SOURCE",
     "TASK",
+    "Block",
     "DaskRunner",
     "DeploymentRun",
     "ProcessRunner",
     "RayRunner",
+    "Secret",
     "State",
     "ThreadRunner",
     "add_metadata",
@@ -86,6 +89,7 @@ __all__ = [
 
 #: Each module of this package, and what is imported from it.
 _FROM = {
+    "blocks": "Block Secret",
     "deploying.running": "DeploymentRun run_deployment",
     "emitting.api": "aemit emit emit_stats flush",
     "emitting.heartbeat": "heartbeat",

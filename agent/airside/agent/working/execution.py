@@ -77,7 +77,7 @@ class Execution:
             found, since = self._found
             self._running = found.take(self._output.take, since[:19])
             return await self._to_its_end(self._running, found.kind)
-        job = Job(self.claim, folder, self._output.take, self._plane)
+        job = Job(self.claim, folder, self._output.take, self._plane, self._output.hide)
         settings = infrastructure.settings_of(job)
         self._grace = min(self._grace, settings.grace) if self._asked else settings.grace
         if settings.kind not in self._kinds:

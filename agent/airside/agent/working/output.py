@@ -21,6 +21,10 @@ class Output:
         self._secrets = frozenset(secrets)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Keep these out of the lines to come, too."""
+        self._secrets |= frozenset(secrets)
+
     @property
     def tail(self) -> list[str]:
         """The last lines, oldest first."""

@@ -9,6 +9,7 @@ from airside.coordinator.api import (
     agents,
     automations,
     backtest,
+    blocks,
     deployments,
     documents,
     events_in,
@@ -71,6 +72,7 @@ _ROUTERS: Final = (
     views,
     tokens,
     hooks,
+    blocks,
     system,
     pages,
 )

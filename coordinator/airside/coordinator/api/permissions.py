@@ -100,6 +100,12 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/api/hooks/{name}"): _ADMIN,
     ("DELETE", "/api/hooks/{name}"): _ADMIN,
     ("POST", "/api/hooks/{name}/test"): _ADMIN,
+    ("GET", "/api/blocks"): _READ,
+    ("GET", "/api/blocks/types"): _READ,
+    ("GET", "/api/blocks/{name}"): _READ,
+    ("PUT", "/api/blocks/{name}"): _ADMIN,  # a block's address is where the plane sends what others must not choose
+    ("DELETE", "/api/blocks/{name}"): _ADMIN,
+    ("POST", "/api/blocks/{name}/reveal"): _WORK,
     ("POST", "/hooks/{slug}"): _ANY,
     ("GET", "/api/admin/version"): _ANY,
     ("GET", "/health"): _ANY,

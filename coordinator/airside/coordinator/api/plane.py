@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from airside.coordinator.api.settings import HttpSettings
+from airside.coordinator.blocks.desk import BlockDesk
 from airside.coordinator.deployments.desk import DeploymentDesk
 from airside.coordinator.feed import Feed
 from airside.coordinator.hooks.book import Hooks
@@ -155,6 +156,8 @@ class Plane(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def hooks(self) -> Hooks: ...
+    @property
+    def blocks(self) -> BlockDesk: ...
     @property
     def runs(self) -> Desk: ...
     @property

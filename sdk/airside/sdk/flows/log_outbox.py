@@ -10,6 +10,7 @@ from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from airside.sdk import hidden
 from airside.sdk.emitting import message
 from airside.sdk.emitting import settings as emit_settings
 
@@ -71,7 +72,8 @@ class LogOutbox:
         if record.exc_info and record.exc_info[0] is not None:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         if self._token:
-            text = text.replace(self._token, "***")
+            text = text.replace(self._token, hidden.HIDDEN)
+        text = hidden.masked(text)
         line = {
             "run": f"run://airside/{run}",
             "task_run": f"run://airside/{task_run}" if task_run else None,

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from airside.events import masking
 from airside.events.run_states import State as Kind
+from airside.sdk import hidden
 from airside.sdk.emitting import emitter, heartbeat, message
 from airside.sdk.flows import log_outbox, writing
 from airside.sdk.flows.exceptions import text_of
@@ -259,8 +260,8 @@ def _error(error: BaseException) -> dict[str, Any]:
 
 
 def _clean(text: str) -> str:
-    """Take out what must not get onto the log, which forgets nothing: tokens, and passwords inside URLs."""
-    return masking.tokens(masking.text(text))
+    """Take out what must not get onto the log, which forgets nothing: tokens, passwords inside URLs, blocks."""
+    return hidden.masked(masking.tokens(masking.text(text)))
 
 
 def _where() -> str:

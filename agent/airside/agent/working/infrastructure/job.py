@@ -36,6 +36,8 @@ class Job:
     say: Callable[[str, str], object]
     #: The variables by which it finds the plane.
     plane: Mapping[str, str] = field(repr=False)
+    #: Is told what must not be shown of what it prints.
+    hide: Callable[[frozenset[str]], object] = field(default=lambda secrets: None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Process:
 
 async def start(job: Job, settings: infrastructure.Process) -> Process:
     """Fetch the code and start the run's process. Raises CannotPrepare."""
-    code = await storage.fetch(job.claim.settings("storage"), job.folder, job.folder.parent / "cache")
+    cache = job.folder.parent / "cache"
+    code = await storage.fetch(job.claim.settings("storage"), job.folder, cache, plane=job.plane, hide=job.hide)
     entrypoint = code.entrypoint(job.claim.entrypoint)
     parameters = job.folder / "parameters.json"
     parameters.write_text(json.dumps(dict(job.claim.parameters)), encoding="utf-8")

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from airside.agent.working.exceptions import CannotPrepare
-from airside.agent.working.storage import folder, git, remote
+from airside.agent.working.storage import credentials, folder, git, remote
 from airside.agent.working.storage.code import Code
+from airside.agent.working.storage.credentials import Login
 
 __all__ = ["KINDS", "Code", "fetch"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How it is fetched: with its settings, a folder of the run's own, and one for what is to be kept, if any."""
+    """How it is fetched: with its settings, a folder of the run's own, one for what is to be kept, if any, a login."""
 
-    fetch: Callable[[Mapping[str, Any], Path, Path | None], Awaitable[Code]]
+    fetch: Callable[[Mapping[str, Any], Path, Path | None, Login], Awaitable[Code]]
     settings: frozenset[str]
 
 
@@ -32,8 +33,19 @@ KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
-    """Bring the code a deployment's `storage` names into a folder of the run's own. Raises CannotPrepare."""
+async def fetch(
+    settings: Mapping[str, Any],
+    into: Path,
+    cache: Path | None = None,
+    *,
+    plane: Mapping[str, str] | None = None,
+    hide: Callable[[frozenset[str]], object] = lambda secrets: None,
+) -> Code:
+    """Bring the code a deployment's `storage` names into a folder of the run's own. Raises CannotPrepare.
+
+    `plane` are the variables by which a run finds the server, which has the blocks. `hide` is told what must not be
+    shown, before it is used.
+    """
     name = settings.get("kind", "path")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -44,4 +56,6 @@ async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = No
     for key, value in given.items():
         if not isinstance(value, Mapping if key == "options" else str):
             raise CannotPrepare(f"storage {name}: {key} must be {'names with values' if key == 'options' else 'text'}")
-    return await kind.fetch(given, into, cache)
+    login = await credentials.resolve(str(given.get("credentials") or ""), name, plane or {})
+    hide(login.secrets)
+    return await kind.fetch(given, into, cache, login)

@@ -8,11 +8,12 @@ from typing import Any
 
 from airside.agent.working.exceptions import CannotPrepare
 from airside.agent.working.storage.code import LEAVE, Code, inside, version_of
+from airside.agent.working.storage.credentials import NOTHING, Login
 
 _LEAVE = shutil.ignore_patterns(*LEAVE, "*.pyc")
 
 
-async def stay(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
+async def stay(settings: Mapping[str, Any], into: Path, cache: Path | None = None, login: Login = NOTHING) -> Code:
     """Run the code where it is; without a path, in the folder the agent was started in.
 
     The version is that of its Python files as the run begins: beside them there may lie anything.
@@ -21,7 +22,7 @@ async def stay(settings: Mapping[str, Any], into: Path, cache: Path | None = Non
     return Code(folder, await asyncio.to_thread(version_of, folder, ".py"))
 
 
-async def copy(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
+async def copy(settings: Mapping[str, Any], into: Path, cache: Path | None = None, login: Login = NOTHING) -> Code:
     """Copy the folder, without .git, .venv and caches."""
     if "path" not in settings:
         raise CannotPrepare("storage folder: path must say which")

@@ -1,13 +1,16 @@
 """Which file system of fsspec an address means, with what login. The drivers are extras of their own."""
 
 import base64
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airside.agent.working.exceptions import CannotPrepare
+from airside.agent.working.storage.credentials import Login
 
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
@@ -16,23 +19,27 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "s3": frozenset({"key", "secret", "token"}),
     "gs": frozenset({"token"}),
     "abfs": frozenset({"account_key", "connection_string", "sas_token", "tenant_id", "client_id", "client_secret"}),
-    "sftp": frozenset({"username", "password"}),
+    "sftp": frozenset({"username", "password", "private_key", "passphrase"}),
 }
+#: The type of block that is made for each, and what such a block says of the place itself.
+_BLOCKS: Final = {"s3": "s3", "gs": "gcs", "abfs": "azure", "sftp": "sftp"}
+_PLACE: Final = ("endpoint_url", "region", "account_name")
 #: Where adlfs looks for the account that nobody names.
 _AZURE_VARIABLES: Final = frozenset({"AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"})
 _FAMILY: Final = {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs", "ssh": "sftp"}
 
 
-def connect(url: str, options: Mapping[str, Any], secret: str) -> tuple[Any, str]:
+def connect(url: str, options: Mapping[str, Any], login: Login) -> tuple[Any, str]:
     """Give the file system, and the folder in it as it writes that. Raises CannotPrepare, and what drivers raise."""
     scheme = urlsplit(url).scheme
     family = _FAMILY.get(scheme, scheme)
     maker = _MAKERS.get(family)
     if maker is None:
         raise CannotPrepare(f"storage fsspec: {scheme or url[:50]!r} is not known; it is one of {', '.join(_MAKERS)}")
+    place, used = _of_block(family, login) if login.type else ({}, _login(family, login.text))
     given = {"skip_instance_cache": True} | ({} if family == "sftp" else {"use_listings_cache": False})
     try:
-        files: Any = maker(url, options, _login(family, secret), given)
+        files: Any = maker(url, {**options, **place}, used, given)
     except ImportError as error:
         raise CannotPrepare(
             f"storage fsspec: {family}:// needs {error.name}: pip install 'airside[{family}]'"
@@ -66,6 +73,19 @@ def _login(family: str, secret: str) -> dict[str, Any]:
             f"storage fsspec: credentials of {family}:// have no {unknown[0][:40]!r}; they have {known}"
         )
     return found
+
+
+def _of_block(family: str, login: Login) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a block made for this: what it says of the place, which goes before what the deployment says, and the login.
+
+    Raises CannotPrepare.
+    """
+    login.check(_BLOCKS[family], f"fsspec: {family}://")
+    fields = {name: value for name, value in login.fields.items() if value is not None}
+    if family == "gs":
+        return {}, {"token": json.loads(fields["service_account"])}
+    place: dict[str, Any] = {name: fields.pop(name) for name in _PLACE if name in fields}
+    return place, fields
 
 
 def _s3_login(secret: str) -> dict[str, Any]:
@@ -162,7 +182,22 @@ def _sftp(url: str, options: Mapping[str, Any], login: Mapping[str, Any], given:
     port = int(options.get("port") or split.port or 22)
     user = {"username": unquote(split.username)} if split.username else {}
     times = {"timeout": _CONNECT_SECONDS, "banner_timeout": _CONNECT_SECONDS, "auth_timeout": _CONNECT_SECONDS}
-    return Checked(host=split.hostname, port=port, **times, **{**user, **login}, **given)
+    with_key = _private_key(login) if "private_key" in login else login
+    return Checked(host=split.hostname, port=port, **times, **{**user, **with_key}, **given)
+
+
+def _private_key(login: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the private key in a login, of whichever kind it is; no other key is shown to the server then."""
+    import paramiko  # noqa: PLC0415 - an extra
+
+    rest = {name: value for name, value in login.items() if name not in ("private_key", "passphrase")}
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        with suppress(paramiko.SSHException, ValueError):
+            key = kind.from_private_key(io.StringIO(login["private_key"]), login.get("passphrase"))
+            return {**rest, "pkey": key, "allow_agent": False, "look_for_keys": False}
+    raise CannotPrepare(
+        "storage fsspec: sftp://: the private key cannot be read: is it whole, and has it another passphrase?"
+    )
 
 
 _MAKERS: Final[Mapping[str, Callable[..., Any]]] = {"s3": _s3, "gs": _gcs, "abfs": _azure, "sftp": _sftp}

@@ -15,6 +15,7 @@ from typing import Any, Final
 from airside.agent.working.exceptions import CannotPrepare
 from airside.agent.working.storage import credentials, places
 from airside.agent.working.storage.code import LEAVE, Code, digest, inside
+from airside.agent.working.storage.credentials import NOTHING, Login
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 2**30
@@ -36,17 +37,17 @@ class _Listed:
     is_exact: bool
 
 
-async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = None) -> Code:
+async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = None, login: Login = NOTHING) -> Code:
     """Fetch all files below `url`. The version is a digest of their names and contents.
 
     What the store names by content is kept in `cache`, one version of each address, and not fetched twice. Raises
     CannotPrepare, without any secret in it.
     """
-    secrets = credentials.secrets_of(settings)
+    secrets = login.secrets
     stop = threading.Event()
     try:
         async with asyncio.timeout(_FETCH_SECONDS):
-            version: str = await _beside(lambda: _fetch(settings, into, cache, stop))
+            version: str = await _beside(lambda: _fetch(settings, into, cache, login, stop))
     except TimeoutError:
         raise CannotPrepare(f"storage fsspec: {settings.get('url')}: no answer within {_FETCH_SECONDS:g} s") from None
     except CannotPrepare as error:
@@ -97,10 +98,9 @@ async def _beside(work: Callable[[], Any]) -> Any:
 _locks: dict[Path, threading.Lock] = {}
 
 
-def _fetch(settings: Mapping[str, Any], into: Path, cache: Path | None, stop: threading.Event) -> str:
+def _fetch(settings: Mapping[str, Any], into: Path, cache: Path | None, login: Login, stop: threading.Event) -> str:
     url = str(settings.get("url") or "")
-    secret = credentials.read(str(settings.get("credentials") or ""), "fsspec")
-    files, root = places.connect(url, settings.get("options") or {}, secret)
+    files, root = places.connect(url, settings.get("options") or {}, login)
     fetching = _Fetching(files, root, url, stop)
     if cache is None:
         return fetching.bring(fetching.listed(), into / "code")[1]
