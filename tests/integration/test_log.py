@@ -11,6 +11,7 @@ from airside.coordinator.nats_server import EmbeddedServer
 from airside.events import LogDamaged, WireEvent, subjects, validation
 from airside.events.exceptions import Conflict, LogUnavailable
 from airside.events.log import Batch, Head, Log, ReaderClient, connect, outgoing, outgoing_control, writer
+from airside.events.log.connection import PromptClient
 from airside.events.log.reader import check_continuity
 
 
@@ -171,3 +172,22 @@ async def test_nobody_keeps_the_plane_s_own_entries_off_the_log_by_posting_their
     assert not known
     _, known = await log.append(outgoing_control(event("tick:live:1")))
     assert known
+
+
+@pytest.mark.parametrize("kind", [PromptClient, ReaderClient])
+async def test_who_is_cancelled_as_the_answer_comes_ends(nats_server: EmbeddedServer, kind: type[PromptClient]) -> None:
+    nc = await connect(nats_server.url, name="cancelled", client=kind)
+
+    async def ask_for_ever() -> None:
+        while True:
+            await nc.request("$JS.API.INFO", timeout=60)
+
+    asking = asyncio.create_task(ask_for_ever())
+    async with asyncio.timeout(60):
+        while not nc._resp_map:
+            await asyncio.sleep(0)
+        (answer,) = nc._resp_map.values()
+        answer.add_done_callback(lambda _: asking.cancel())
+        await asyncio.wait([asking])
+    assert asking.cancelled()
+    await nc.close()

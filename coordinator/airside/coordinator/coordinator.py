@@ -37,7 +37,7 @@ from airside.coordinator.nats_server import EmbeddedServer
 from airside.coordinator.parts import Parts
 from airside.coordinator.projector import Projector
 from airside.coordinator.rebuilding import Rebuilder
-from airside.coordinator.runs import Commands, Desk, Proposals, RunWatch
+from airside.coordinator.runs import Commands, Desk, LostTasks, Proposals, RunWatch
 from airside.coordinator.scheduling import Scheduler
 from airside.coordinator.settings import ServerSettings
 from airside.coordinator.stopping import Stops
@@ -53,7 +53,7 @@ from airside.coordinator.work.sweeping import Sweeper
 from airside.events.exceptions import LogError
 from airside.events.limits import Limits
 from airside.events.log import Head, Log, ReaderClient, connect
-from airside.events.log.connection import INBOX_PREFIX
+from airside.events.log.connection import INBOX_PREFIX, PromptClient
 from airside.triggers.kinds.query import MAX_ROWS
 
 P = ParamSpec("P")
@@ -131,7 +131,8 @@ class Coordinator:
             refused=self.metrics.firings_cut.inc,
         )
         proposals = Proposals(self.log, self.settings.names)
-        watch = RunWatch(self.log, self.feed, proposals, self._beating, lambda: bool(self.not_ready()))
+        lost = LostTasks(self.log, lambda: self.run_read(reads.lost_tasks))
+        watch = RunWatch(self.log, self.feed, proposals, self._beating, lambda: bool(self.not_ready()), lost_tasks=lost)
         self.runs = Desk(self.log, proposals, Commands(self.log, proposals), watch)
         await self._prepare_deployments(proposals)
         watch.on_waiting = self.scheduler.look_soon
@@ -352,7 +353,7 @@ class Coordinator:
         await door.start()
         self._stops.append(door.stop)
 
-    async def _connect(self, url: str, name: str, client: type[Client] = Client) -> Client:
+    async def _connect(self, url: str, name: str, client: type[Client] = PromptClient) -> Client:
         connection = await connect(url, name=f"airside-{name}", client=client)
         self._stops.append(connection.close)
         return connection

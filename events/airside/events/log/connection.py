@@ -5,7 +5,9 @@ import logging
 from typing import Any, Final
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from airside.events.exceptions import LogUnavailable
 
@@ -16,12 +18,38 @@ INBOX_PREFIX: Final = b"_AIRSIDE_INBOX"
 _log = logging.getLogger("airside.log")
 
 
+class PromptClient(Client):
+    """The client, with requests that end when they are cancelled.
+
+    It waits with `asyncio.wait_for`, which before Python 3.12 keeps a cancellation to itself when the answer comes in
+    the same moment: the task would go on, and who waits for its end would wait for ever.
+    """
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Ask, and wait so many seconds for the answer."""
+        try:
+            async with asyncio.timeout(timeout):
+                unbounded: Any = None
+                return await super().request(subject, payload, unbounded, old_style, headers)
+        except NatsError:
+            raise
+        except TimeoutError as error:
+            raise NatsTimeoutError from error
+
+
 async def connect(
     url: str,
     *,
     name: str,
     timeout: float = CONNECT_TIMEOUT_SECONDS,
-    client: type[Client] = Client,
+    client: type[Client] = PromptClient,
     inbox_prefix: bytes = INBOX_PREFIX,
     **options: Any,
 ) -> Client:

@@ -9,10 +9,11 @@ Everything else, status messages of the server among it, goes the way it always 
 import asyncio
 from typing import Final, TypeAlias
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
+
+from airside.events.log.connection import PromptClient
 
 _LINE_END: Final = b"\r\n"
 #: How lines begin: `HMSG subject sid [reply] headers-bytes all-bytes`, or `MSG subject sid [reply] bytes`. An entry of
@@ -34,7 +35,7 @@ class Inbox:
         self.arrived = asyncio.Event()
 
 
-class ReaderClient(Client):
+class ReaderClient(PromptClient):
     """The client that is best for readers of the log; for everything else it is like any other."""
 
     def __init__(self) -> None:
