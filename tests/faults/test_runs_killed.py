@@ -1,8 +1,10 @@
 """Flows whose process, or whose server, is killed: what becomes of the run, for real processes."""
 
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from tests.support import flow_process
 from tests.support.flow_process import history, run_of, state, until_state, wait
 from tests.support.up import Up
@@ -27,6 +29,11 @@ automations:
     trigger: {match: {type: flow_run.crashed}}
     actions: [{emit: {type: crash.told, resource: "told://crashes"}}]
 """
+
+
+def task_states(client: httpx.Client, run: str) -> dict[str, str]:
+    children = client.get(f"/api/runs/run://airside/{run}").json()["children"]
+    return {child["job_name"]: child["state"] for child in children}
 
 
 def counted(up: Up, event_type: str) -> int:
@@ -84,6 +91,60 @@ def test_what_a_killed_flow_held_is_free_again_and_automations_see_it(up: Up, tm
         freed.until()
         freed.go_on()
         assert freed.ended()[0] == 0
+
+
+def test_the_tasks_of_a_killed_flow_are_called_crashed_and_those_that_ended_are_not(up: Up, tmp_path: Path) -> None:
+    up.start()
+    with up.client() as client:
+        working = """
+            @task
+            def works():
+                told()
+
+            @flow
+            def working():
+                step(1)
+                works()
+
+            working()
+        """
+        killed = flow_process.start(working, tmp_path / "one", up.url)
+        killed.until()
+        run = run_of(client, "working")
+        wait(lambda: task_states(client, run) == {"step": "completed", "works": "running"})
+        killed.kill()
+        crashed = until_state(client, run, "crashed")
+        wait(lambda: task_states(client, run) == {"step": "completed", "works": "crashed"})
+        told = client.get("/api/events", params={"type": "task_run.crashed"}).json()["items"]
+        assert [event["causes"] for event in told] == [[crashed["event"]["id"]]]
+
+
+def test_a_task_that_was_called_crashed_with_its_run_ends_as_its_process_says(up: Up, tmp_path: Path) -> None:
+    up.start()
+    with up.client() as client:
+        working = """
+            @task
+            def works():
+                told()
+
+            @flow
+            def working():
+                works()
+
+            working()
+        """
+        flow = flow_process.start(working, tmp_path / "one", up.url)
+        flow.until()
+        run = run_of(client, "working")
+        wait(lambda: task_states(client, run) == {"works": "running"})
+        flow.process.send_signal(signal.SIGSTOP)
+        until_state(client, run, "crashed")
+        wait(lambda: task_states(client, run) == {"works": "crashed"})
+        flow.process.send_signal(signal.SIGCONT)
+        flow.go_on()
+        assert flow.ended()[0] == 0
+        until_state(client, run, "completed")
+        wait(lambda: task_states(client, run) == {"works": "completed"})
 
 
 def test_two_coordinators_call_a_killed_flow_crashed_once(nats_server: EmbeddedServer, tmp_path: Path) -> None:

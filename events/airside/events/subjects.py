@@ -47,6 +47,11 @@ def flow_run_changes(workspace: str, run_id: str) -> str:
     return f"ev.{workspace}.{token(run_id)}.flow_run.*"
 
 
+def task_run_changes(workspace: str, run_id: str) -> str:
+    """Name all subjects on which changes of one task run's state stand."""
+    return f"ev.{workspace}.{token(run_id)}.task_run.*"
+
+
 def about(workspace: str, resource_id: str) -> str:
     """Name all subjects on which anybody says something about one resource."""
     return f"ev.{workspace}.{token(resource_id)}.>"

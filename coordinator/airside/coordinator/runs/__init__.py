@@ -3,6 +3,7 @@
 from airside.coordinator.runs.commands import Commands, Who
 from airside.coordinator.runs.desk import Desk
 from airside.coordinator.runs.exceptions import AnswerRefused, NoDeployment, NoSuchRun, RunChanged
+from airside.coordinator.runs.lost_tasks import LostTasks
 from airside.coordinator.runs.present import Present
 from airside.coordinator.runs.proposals import Accepted, Proposals
 from airside.coordinator.runs.watch import RunWatch
@@ -12,6 +13,7 @@ __all__ = [
     "AnswerRefused",
     "Commands",
     "Desk",
+    "LostTasks",
     "NoDeployment",
     "NoSuchRun",
     "Present",

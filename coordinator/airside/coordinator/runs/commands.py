@@ -148,7 +148,7 @@ def following(now: Present, state: State, payload: Mapping[str, Any], causes: tu
         counted["attempt"] = before["attempt"]
     return WireEvent(
         id=presents.change_id(last.resource.id, seq, str(state)),
-        type=f"flow_run.{state}",
+        type=f"{last.type.partition('.')[0]}.{state}",
         time=datetime.now(UTC),
         source=SOURCE,
         resource=last.resource,

@@ -58,8 +58,17 @@ def change_id(run: str, seq: int, word: str = "") -> str:
 
 def of_record(record: Record) -> Present | None:
     """Read an entry as the change of a flow run; None for any other."""
+    return _change(record, "flow_run.")
+
+
+def of_task(record: Record) -> Present | None:
+    """Read an entry as the change of a task run; None for any other."""
+    return _change(record, "task_run.")
+
+
+def _change(record: Record, kind: str) -> Present | None:
     state = run_states.of_type(record.event.type)
-    if state is None or not record.event.type.startswith("flow_run."):
+    if state is None or not record.event.type.startswith(kind):
         return None
     found = Present(state, 1, record)
     seq = found.payload().get("seq")

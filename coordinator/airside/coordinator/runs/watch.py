@@ -19,6 +19,7 @@ from airside.coordinator.feed import Entry, Feed
 from airside.coordinator.runs import commands
 from airside.coordinator.runs import present as presents
 from airside.coordinator.runs.exceptions import RunChanged
+from airside.coordinator.runs.lost_tasks import LostTasks
 from airside.coordinator.runs.proposals import Proposals
 from airside.events import run_states, subjects, vocabulary
 from airside.events.exceptions import LogError
@@ -58,13 +59,23 @@ class RunWatch:
     """Follows the feed. Every method belongs to the event loop's thread."""
 
     def __init__(
-        self, log: Log, feed: Feed, proposals: Proposals, beating: Beating, is_blind: Callable[[], bool]
+        self,
+        log: Log,
+        feed: Feed,
+        proposals: Proposals,
+        beating: Beating,
+        is_blind: Callable[[], bool],
+        *,
+        lost_tasks: LostTasks,
     ) -> None:
         self._log = log
         self._feed = feed
         self._proposals = proposals
         self._beating = beating
         self._is_blind = is_blind
+        self._lost_tasks = lost_tasks
+        #: Whether a run has crashed since tasks were last looked after.
+        self._crashes = False
         self._lives: dict[Key, _Life] = {}
         self._waiting: dict[Key, set[asyncio.Event]] = {}
         #: How many entries of the log were looked at.
@@ -111,6 +122,7 @@ class RunWatch:
                     self._hear_all_anew(now)
                 elif len(entries) < _PAGE:
                     await self._judge(now)
+                    await self._look_after_tasks()
                 looked = time.monotonic()
                 if len(entries) < _PAGE:
                     await self._feed.wait(max(position, self._feed.head), self._look_seconds())
@@ -123,6 +135,7 @@ class RunWatch:
             (workspace, run): _Life(now, heard, _every(payload), alive=True)
             for workspace, run, heard, payload in await self._beating()
         }
+        self._crashes = True  # one may have crashed while nobody watched
         self._wake_all()  # whatever changed meanwhile
         return position
 
@@ -153,6 +166,7 @@ class RunWatch:
             told.set()
         if change.seq > 1 and presents.waits(change):
             self.on_waiting()
+        self._crashes = self._crashes or change.state is State.CRASHED
         if change.state in run_states.TERMINAL:
             self._lives.pop(key, None)
             return
@@ -196,6 +210,17 @@ class RunWatch:
         except LogError as error:
             _log.warning("a crashed run cannot be told of: %s", error)
             self._hear_all_anew(time.monotonic())
+
+    async def _look_after_tasks(self) -> None:
+        """Let tasks end whose runs have crashed. What the feed has told of is in the views."""
+        if not self._crashes:
+            return
+        self._crashes = False
+        try:
+            await self._lost_tasks.end()
+        except* LogError as error:
+            self._crashes = True
+            _log.warning("tasks of a crashed run cannot be told of: %s", error.exceptions[0])
 
     def _look_seconds(self) -> float:
         beats = [life.every for life in self._lives.values() if life.alive and life.every is not None]

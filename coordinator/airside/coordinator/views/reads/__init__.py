@@ -18,7 +18,7 @@ from airside.coordinator.views.reads.events import count_events, get_event, list
 from airside.coordinator.views.reads.filters import EventFilter
 from airside.coordinator.views.reads.pages import Page
 from airside.coordinator.views.reads.resources import get_resource, list_resources
-from airside.coordinator.views.reads.runs import beating_runs, get_run, list_runs
+from airside.coordinator.views.reads.runs import beating_runs, get_run, list_runs, lost_tasks
 from airside.coordinator.views.reads.waiting import waiting_runs
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "list_firings",
     "list_resources",
     "list_runs",
+    "lost_tasks",
     "waiting_runs",
 ]

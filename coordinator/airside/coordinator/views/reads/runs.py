@@ -11,6 +11,7 @@ from airside.coordinator.views.reads.events import list_events
 from airside.coordinator.views.reads.filters import EventFilter, Where
 from airside.coordinator.views.reads.pages import MAX_LIMIT, Page, clamp, iso, page, parsed, read_cursor
 from airside.events import run_facts, run_states, vocabulary, wire
+from airside.events.run_states import State
 from airside.events.wire import Micros
 
 MAX_SHOWN: Final = 200  # events and children that come with one run
@@ -159,6 +160,16 @@ def _run(row: tuple[Any, ...]) -> dict[str, Any]:
         "first_position": first_position,
         "last_position": last_position,
     }
+
+
+def lost_tasks(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """List (workspace, flow run, task run) of the tasks that have not ended although their flow run has crashed."""
+    return con.execute(
+        "SELECT t.workspace, f.id, t.id FROM runs t JOIN runs f ON f.workspace = t.workspace AND f.id = t.parent"
+        " WHERE f.source = 'airside' AND f.kind = 'run' AND f.state = ? AND t.source = 'airside' AND t.kind = 'task'"
+        " AND NOT list_contains(?::VARCHAR[], t.state)",
+        [str(State.CRASHED), [str(state) for state in run_states.TERMINAL]],
+    ).fetchall()
 
 
 def beating_runs(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int, dict[str, Any]]]:
