@@ -161,8 +161,8 @@ def test_two_coordinators_call_a_killed_flow_crashed_once(nats_server: EmbeddedS
             killed.kill()
             crashed = until_state(client, run, "crashed")
             assert until_state(other, run, "crashed") == crashed
-            for one in (client, other):
-                wait(lambda one=one: history(one, run) == ["running", "crashed"])
+            for asked in (client, other):
+                wait(lambda asked=asked: history(asked, run) == ["running", "crashed"])
         assert [counted(one, "flow_run.crashed") for one in both] == [1, 1]
     finally:
         for one in both:
