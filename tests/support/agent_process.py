@@ -51,6 +51,11 @@ def takes(mib: int) -> int:
     return len(held)
 
 @flow
+def grows(file: str, go: str, mib: int) -> int:
+    until.fn(file, go)
+    return takes.fn(mib)
+
+@flow
 def opens(count: int) -> int:
     return len([open(os.devnull) for _ in range(count)])
 

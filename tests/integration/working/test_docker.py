@@ -101,7 +101,7 @@ def test_a_container_that_dies_is_reported_with_its_exit_code_and_its_last_lines
     assert exit_code == 0, said
     dies, takes, unknown, gone = plane.bodies("/api/work/finish")
     assert (dies["outcome"], dies["exit_code"], dies["tail"][-1]) == ("crashed", 3, "the last words")
-    assert dies["message"] == "its container ended: exit code 3"
+    assert dies["message"] == "its container ended: exit code 3; it said last: the last words"
     assert (takes["outcome"], takes["exit_code"]) == ("crashed", 137)
     assert "its limit of 150Mi of memory was reached (OOMKilled)" in takes["message"]
     assert (unknown["outcome"], unknown["exit_code"]) == ("crashed", None)
@@ -171,6 +171,29 @@ def test_a_container_of_an_earlier_claim_is_ended_before_the_run_begins_again(
     agent_process.ended(second)
     assert [body["claim"] for body in plane.bodies("/api/work/finish")] == ["claim-other"]
     assert run in engine.created[0]["name"]
+
+
+def test_a_container_that_was_taken_up_and_grows_too_large_names_its_limit(
+    plane: AgentPlane, engine: DockerEngine, tmp_path: Path, code: Path
+) -> None:
+    file, go = tmp_path / "pid", tmp_path / "go"
+    parameters = {"file": str(file), "go": str(go), "mib": 300}
+    storage = agent_process.path(code)
+    run = plane.give("flows.py:grows", parameters, storage=storage, infrastructure=docker(memory="150Mi"))
+    first = agent(plane, engine, tmp_path, "--limit", "1")
+    wait(lambda: file.exists() and file.read_text())
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=60)
+    plane.left.add(f"claim-{run}")
+    second = agent(plane, engine, tmp_path, "--limit", "1")
+    wait(lambda: [body for body in plane.bodies("/api/work/take-over") if body["claims"] == [f"claim-{run}"]])
+    go.touch()
+    wait(lambda: plane.bodies("/api/work/finish"))
+    second.send_signal(signal.SIGTERM)
+    assert agent_process.ended(second)[0] == 0
+    told = finished(plane)
+    assert (told["outcome"], told["exit_code"]) == ("crashed", 137)
+    assert "its limit of 150Mi of memory was reached (OOMKilled)" in told["message"]
 
 
 def test_what_runs_goes_on_while_the_engine_is_away_and_nothing_of_its_log_is_lost(

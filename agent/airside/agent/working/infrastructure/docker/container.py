@@ -26,13 +26,10 @@ Say = Callable[[str, str], object]
 class Container:
     """A container that was started, by this agent or by one that is gone."""
 
-    def __init__(
-        self, engine: Engine, container: str, say: Say, *, memory: str | None, keep: bool, since: str = ""
-    ) -> None:
+    def __init__(self, engine: Engine, container: str, say: Say, *, keep: bool, since: str = "") -> None:
         self._engine = engine
         self._id = container
         self._say = say
-        self._memory = memory
         self._keep = keep
         self._since = since
 
@@ -46,12 +43,12 @@ class Container:
         await asyncio.gather(
             *(self._engine.beside(lambda name=name: self._follow(name, say)) for name in ("stdout", "stderr"))  # type: ignore[misc]
         )
-        state = await self._state()
-        if state is None:
+        found = await self._patiently("inspect_container")
+        if found is None:
             return Ended(None, "somebody removed it while it ran")
         if not self._keep:
             await self._patiently("remove_container", v=True, force=True)
-        return self._read(state)
+        return _read(found)
 
     async def stop(self) -> None:
         """Send SIGTERM to its first process."""
@@ -70,11 +67,6 @@ class Container:
         except EngineAway as error:
             self._say("agent", str(error))
 
-    async def _state(self) -> Mapping[str, Any] | None:
-        """Give its state once the engine answers; None when it is gone."""
-        found = await self._patiently("inspect_container")
-        return None if found is None else found["State"]
-
     async def _patiently(self, method: str, **more: Any) -> Any:
         """Ask until the engine answers; None when it refuses, as for what is gone."""
         told = False
@@ -90,15 +82,6 @@ class Container:
                 if error.status != _GONE:
                     self._say("agent", str(error))
                 return None
-
-    def _read(self, state: Mapping[str, Any]) -> Ended:
-        code = int(state.get("ExitCode") or 0)
-        if state.get("OOMKilled"):
-            whose = f"its limit of {self._memory} of memory" if self._memory else "the machine's memory"
-            return Ended(code, f"{whose} was reached (OOMKilled); {show(code)}")
-        if error := str(state.get("Error") or ""):
-            return Ended(code, f"{error[:_MAX_TEXT]}; {show(code)}")
-        return Ended(code)
 
     def _follow(self, name: str, say: Callable[[str, str], object]) -> None:
         """Tell one of its streams to its end; goes on where a connection broke. Blocks."""
@@ -146,7 +129,7 @@ async def start(job: Job, settings: infrastructure.Docker) -> Container:
     engine = await engines.connect()
     await _bring(engine, job, settings)
     made = await _created(engine, job, settings)
-    container = Container(engine, made, job.say, memory=settings.memory, keep=not settings.auto_remove)
+    container = Container(engine, made, job.say, keep=not settings.auto_remove)
     try:
         await engine.ask(engine.client.start, made)
     except asyncio.CancelledError:
@@ -175,7 +158,7 @@ def _found(engine: Engine, entry: Mapping[str, Any], labels: Mapping[str, str]) 
     keep = bool(labels.get("keep"))
 
     def taken(say: Say, since: str) -> Container:
-        return Container(engine, entry["Id"], say, memory=None, keep=keep, since=since)
+        return Container(engine, entry["Id"], say, keep=keep, since=since)
 
     async def removed() -> None:
         if keep and entry.get("State") == "exited":
@@ -234,6 +217,25 @@ async def _created(engine: Engine, job: Job, settings: infrastructure.Docker) ->
 async def _remove(engine: Engine, container: str) -> None:
     with contextlib.suppress(EngineRefuses, EngineAway):
         await engine.ask(engine.client.remove_container, container, v=True, force=True)
+
+
+def _read(found: Mapping[str, Any]) -> Ended:
+    """Read how it ended from what the engine shows of it, its limit of memory too: whoever started it has set that."""
+    state, limit = found["State"], int((found.get("HostConfig") or {}).get("Memory") or 0)
+    code = int(state.get("ExitCode") or 0)
+    if state.get("OOMKilled"):
+        whose = f"its limit of {_size(limit)} of memory" if limit else "the machine's memory"
+        return Ended(code, f"{whose} was reached (OOMKilled); {show(code)}")
+    if error := str(state.get("Error") or ""):
+        return Ended(code, f"{error[:_MAX_TEXT]}; {show(code)}")
+    return Ended(code)
+
+
+def _size(number: int) -> str:
+    """Write a number of bytes as settings do: `150Mi`, in the largest unit that it is a whole number of."""
+    units = ("", "Ki", "Mi", "Gi", "Ti")
+    power = next(power for power in reversed(range(len(units))) if number % 1024**power == 0)
+    return f"{number // 1024**power}{units[power]}"
 
 
 def _stamped(line: bytes) -> tuple[str, str]:
