@@ -117,6 +117,7 @@ def test_the_tasks_of_a_killed_flow_are_called_crashed_and_those_that_ended_are_
         wait(lambda: task_states(client, run) == {"step": "completed", "works": "crashed"})
         told = client.get("/api/events", params={"type": "task_run.crashed"}).json()["items"]
         assert [event["causes"] for event in told] == [[crashed["event"]["id"]]]
+        assert told[0]["time"] == crashed["event"]["time"]
 
 
 def test_a_task_that_was_called_crashed_with_its_run_ends_as_its_process_says(up: Up, tmp_path: Path) -> None:

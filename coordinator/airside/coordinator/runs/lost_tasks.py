@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+import msgspec
+
 from airside.coordinator.runs import commands
 from airside.coordinator.runs import present as presents
 from airside.events import run_states, subjects
@@ -46,7 +48,9 @@ class LostTasks:
         last = None if entry is None or isinstance(entry, Poison) else presents.of_task(entry)
         if last is None or last.state in run_states.TERMINAL:
             return
-        event = commands.following(last, State.CRASHED, {"message": _MESSAGE}, (around.record.event.id,))
+        crash = around.record.event
+        event = commands.following(last, State.CRASHED, {"message": _MESSAGE}, (crash.id,))
+        event = msgspec.structs.replace(event, time=max(crash.time, last.record.event.time))
         try:
             await self._log.append(outgoing(event), expected_last=last.position, among=among)
         except Conflict:
