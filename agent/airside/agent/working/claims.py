@@ -25,6 +25,13 @@ class Claim:
     answer: Any = field(default=None, repr=False)
 
     @property
+    def title(self) -> str:
+        """What people are told of the run: its deployment, its name, its id."""
+        flow, name = self.deployment.get("flow"), self.deployment.get("name")
+        of = f"{flow}/{name}: " if flow and name else ""
+        return f"{of}{self.name} ({self.run})"
+
+    @property
     def entrypoint(self) -> str:
         """Where the flow is, as FILE.py:FLOW. Raises CannotPrepare."""
         found = self.deployment.get("entrypoint")

@@ -18,6 +18,8 @@ from airside.events.infrastructure import GRACE_SECONDS
 NOTICE_SECONDS: Final = 10.0
 #: What is to be killed and lives on is killed again.
 _AGAIN_SECONDS: Final = 5.0
+#: So much of its last line is told with how it ended.
+_LAST_CHARS: Final = 300
 _WORDS: Final = {"process": "process", "docker": "container", "kubernetes": "job"}
 
 
@@ -63,6 +65,11 @@ class Execution:
             self._grace = self._grace if grace is None else min(self._grace, grace)
             self._ending = asyncio.ensure_future(self._end(min(notice, self._grace)))
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the run was to end, and did not crash by itself."""
+        return bool(self._asked)
+
     def give_back(self) -> None:
         """Do not begin: another agent may have the run."""
         self._back = True
@@ -98,7 +105,12 @@ class Execution:
         if ended.exit_code == 0 and not ended.reason:
             return self._told("done", 0, "")
         how = ended.reason or ("nobody knows how it ended" if ended.exit_code is None else show(ended.exit_code))
-        how = f"{self._asked}; {how}" if self._asked else f"its {_WORDS[kind]} ended: {how}"
+        if self._asked:
+            how = f"{self._asked}; {how}"
+        else:
+            said = self._output.tail if not ended.reason and (ended.exit_code or 0) > 0 else []
+            last = next((line for line in reversed(said) if line.strip()), "")
+            how = f"its {_WORDS[kind]} ended: {how}" + (f"; it said last: {last[:_LAST_CHARS]}" if last else "")
         return self._told("crashed", ended.exit_code, how)
 
     async def _end(self, notice: float) -> None:

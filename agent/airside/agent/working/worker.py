@@ -34,6 +34,8 @@ _TAKE_UP_SECONDS: Final = 10.0
 #: So often is seen which kinds of infrastructure work here.
 _LOOK_SECONDS: Final = 60.0
 _FENCE_SECONDS: Final = 0.2
+#: What people are told. Whether a run that ended has failed is known to its process and to the plane.
+_WORDS: Final = {"done": "ended", "crashed": "ended", "returned": "goes back to its queue"}
 
 
 async def _process_alone() -> list[str]:
@@ -209,7 +211,7 @@ class Worker:
         if self._stopping.is_set():
             execution.give_back()
         else:
-            self._say(f"{claim.name} ({claim.run}) begins")
+            self._say(f"{claim.title} begins")
         self._held[claim.token] = _Held(execution, asyncio.ensure_future(self._work(execution)))
 
     async def _work(self, execution: Execution) -> None:
@@ -219,9 +221,8 @@ class Worker:
             told = await execution.run()
             if told["outcome"] == "returned" and not self._stopping.is_set():
                 await self._look()  # else it would be handed out to this agent again
-            self._say(
-                f"{claim.name} ({claim.run}) {told['outcome']}" + (f": {told['message']}" if told["message"] else "")
-            )
+            word = "crashed" if told["outcome"] == "crashed" and not execution.was_asked else _WORDS[told["outcome"]]
+            self._say(f"{claim.title} {word}" + (f": {told['message']}" if told["message"] else ""))
             if claim.token not in self._held:
                 self.counts["lost"] += 1
                 return
@@ -229,10 +230,10 @@ class Worker:
             self.counts[told["outcome"]] += 1
         except NotHeld as error:
             self.counts["lost"] += 1
-            self._say(f"{claim.name} ({claim.run}): the plane has given it up: {error}")
+            self._say(f"{claim.title}: the plane has given it up: {error}")
         except Exception as error:  # noqa: BLE001 - one run must not end the agent; its lease ends by itself
             self.counts["lost"] += 1
-            self._say(f"{claim.name} ({claim.run}): {type(error).__name__}: {error}")
+            self._say(f"{claim.title}: {type(error).__name__}: {error}")
         finally:
             self._held.pop(claim.token, None)
             self._ours.discard(claim.token)
@@ -298,7 +299,7 @@ class Worker:
         output = Output(claim.run, self._outbox, {self._plan.secret} if self._plan.secret else ())
         execution = Execution(claim, self._plan.runs, self._plan.variables, output, self._kinds)
         execution.take_up(found, since)
-        self._say(f"{claim.name} ({claim.run}) was started by an agent that is gone, and is taken up")
+        self._say(f"{claim.title} was started by an agent that is gone, and is taken up")
         self._ours.add(claim.token)
         self._held[claim.token] = _Held(execution, asyncio.ensure_future(self._work(execution)))
 
@@ -328,7 +329,7 @@ class Worker:
 
     def _lose(self, execution: Execution, grace: float | None = None) -> None:
         claim = execution.claim
-        self._say(f"{claim.name} ({claim.run}) is not this agent's any more: its process ends")
+        self._say(f"{claim.title} is not this agent's any more: its process ends")
         execution.end("its lease was lost", grace=grace)
 
     def _cancel(self, execution: Execution) -> None:

@@ -65,7 +65,7 @@ class Turns:
             await self._work.settle(message.reply, LATER)  # another claim of it begins, or was lost
             return False
         if allowed.on_full == "cancel_new":
-            text = f"{allowed.limit} runs of {held.name} go on already"
+            text = f"as many runs of {held.name} go on as may: {allowed.limit}"
             await self._change(now, State.CANCELLED, {"message": text})
             await self._work.settle(message.reply, b"+ACK")
             return False

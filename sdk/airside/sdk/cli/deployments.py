@@ -100,7 +100,24 @@ def run(
     else:
         output.line(made.id if made.state is None else f"{made.id} is {made.state}")
     if wait and made.state != "completed":
-        raise Failure(f"the run is {made.state or 'not begun'}", code=FAILED)
+        raise Failure(f"the run is {made.state or 'not begun'}{_why(made.id)}", code=FAILED, hint=_further(made.id))
+
+
+def _why(run: str) -> str:
+    """Give what its last change says; nothing where nobody can be asked any more."""
+    from airside.sdk.client import path
+    from airside.sdk.exceptions import ClientError
+
+    try:
+        with options.connect() as client:
+            payload = (client.get(path("runs", run, "state")).get("event") or {}).get("payload") or {}
+    except ClientError:
+        return ""
+    return f": {payload['message']}" if payload.get("message") else ""
+
+
+def _further(run: str) -> str:
+    return f"`airside runs logs {run}` shows what it logged"
 
 
 @app.command(epilog=tree.examples("airside deployments pause nightly/prod"))

@@ -1,6 +1,7 @@
 """`airside deployments build`: the file of a deployment, made of a flow."""
 
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -88,11 +89,10 @@ def build(
     Without --storage the code is run where it is now: the agent must find this folder. Never give a secret here:
     --credentials names a variable of the agent's environment.
     """
-    from airside.sdk.flows import starting
 
     _check_place(entrypoint)
     where = _storage(f"git+{git}" if git else storage, ref=ref, folder=folder, credentials=credentials)
-    flow = checked(lambda: starting.load(entrypoint))
+    flow = checked(lambda: _imported(entrypoint))
     given = {
         "entrypoint": entrypoint,
         "storage": where,
@@ -159,3 +159,22 @@ def _storage(where: str, **more: str) -> dict[str, Any]:
         f"--storage: `{output.plain(where)}` must be path, folder, git+URL, or an address of {', '.join(_BUCKETS)}",
         hint=hint,
     )
+
+
+def _imported(entrypoint: str) -> "Flow[..., Any]":
+    """Import the flow's file: what it takes is read from there. Raises Failure for what the file raises."""
+    from airside.sdk.flows import starting
+    from airside.sdk.flows.exceptions import FlowError, trace_of
+
+    try:
+        return starting.load(entrypoint)
+    except FlowError:
+        raise
+    except Exception as error:
+        file = entrypoint.rpartition(":")[0]
+        lines = [
+            line for frame, line in walk_tb(trace_of(error)) if frame.f_code.co_filename == str(Path(file).resolve())
+        ]
+        said = str(error) if isinstance(error, SyntaxError) or not lines else f"{error} (line {lines[-1]})"
+        hint = "install it here too" if isinstance(error, ModuleNotFoundError) else ""
+        raise Failure(f"{file} cannot be imported: {type(error).__name__}: {said}", hint=hint) from error

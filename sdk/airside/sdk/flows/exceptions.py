@@ -1,6 +1,12 @@
 """What can go wrong with flows and tasks, apart from what people's own functions raise."""
 
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
 from airside.events.exceptions import AirsideError
+
+_OURS: Final = str(Path(__file__).parent)
 
 
 class FlowError(AirsideError):
@@ -55,3 +61,11 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception as failure:  # noqa: BLE001
         return f"its message cannot be written: {type(failure).__name__}"
+
+
+def trace_of(error: BaseException) -> TracebackType | None:
+    """Give the traceback of an exception from where people's code begins; all of it where none of theirs is in it."""
+    found = error.__traceback__
+    while found is not None and found.tb_frame.f_code.co_filename.startswith(_OURS):
+        found = found.tb_next
+    return found or error.__traceback__

@@ -13,6 +13,7 @@ from typing import Any, Final
 from airside.sdk import hidden
 from airside.sdk.emitting import message
 from airside.sdk.emitting import settings as emit_settings
+from airside.sdk.flows.exceptions import trace_of
 
 _log = logging.getLogger("airside.flows")
 _MAX_LINES: Final = 20_000
@@ -172,7 +173,7 @@ def trouble(run: str, task_run: str | None, level: int, text: str, error: BaseEx
         return
     outbox = of_process()
     if outbox is not None:
-        info = (type(error), error, error.__traceback__)
+        info = (type(error), error, trace_of(error))
         try:
             outbox.put(run, task_run, logger.makeRecord(logger.name, level, "", 0, "%s", (text,), info))
         except Exception as failed:  # noqa: BLE001 - an error that cannot be written must not replace itself

@@ -21,7 +21,7 @@ from airside.events.run_states import State as Kind
 from airside.sdk import hidden
 from airside.sdk.emitting import emitter, heartbeat, message
 from airside.sdk.flows import log_outbox, writing
-from airside.sdk.flows.exceptions import text_of
+from airside.sdk.flows.exceptions import text_of, trace_of
 from airside.sdk.flows.writing import Related
 
 _MAX_TRACEBACK: Final = 16_000
@@ -251,7 +251,7 @@ def related_task_runs(role: str, runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _error(error: BaseException) -> dict[str, Any]:
     """Write what an exception says: type, message, traceback. Local variables never: they hold people's data."""
-    lines = _clean("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    lines = _clean("".join(traceback.format_exception(type(error), error, trace_of(error))))
     if len(lines) > _MAX_TRACEBACK:
         lines = f"{lines[: _MAX_TRACEBACK // 4]}\n[…]\n{lines[-_MAX_TRACEBACK * 3 // 4 :]}"
     kind = type(error)
