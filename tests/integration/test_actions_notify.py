@@ -73,7 +73,7 @@ async def test_a_receiver_that_hangs_is_left_at_the_deadline() -> None:
         ("env:AIRSIDE_NOTIFY_NOBODY", "set AIRSIDE_NOTIFY_NOBODY to one"),
         ("env:DATABASE_URL", "reach no other variables"),
         ("env:AIRSIDE_SECRET_ORDERS", "reach no other variables"),
-        ("block:oncall", "blocks come later"),
+        ("block:oncall", "there is no block `oncall`"),
         ("slack://a/b/c", "rules hold no URLs"),
         ("env:A B", "name a target"),
     ],

@@ -13,6 +13,7 @@ from tests.support.up import AIRSIDE, Up
 
 PAGE = (Path(__file__).parents[2] / "docs/blocks.md").read_text()
 SECRETS = {"GIT_TOKEN": "glpat-docs-1", "ONCALL_URL": "json://127.0.0.1:9/x", "HOOK_URL": "https://127.0.0.1:9/x"}
+SECRETS |= {"HOOK_KEY": "hook-key-1", "HOOK_SECRET": "hook-secret-1"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_the_page_s_commands_and_programs_run_in_their_order(up: Up, tmp_path: Path) -> None:
     (tmp_path / "lake.secret").write_text("lake-secret-1\n")
     environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(tmp_path), **SECRETS}
-    steps = re.findall(r"^    (airside [^\n]+)$|^```python\n(.*?)^```|^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    steps = re.findall(
+        r"^    (airside [^\n]+)$|^```python\n(.*?)^```|^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
+    )
     assert len(steps) >= 9
     for command, program, document in steps:
         if document:

@@ -37,7 +37,7 @@ def test_good_actions_have_no_problems() -> None:
     [
         ({"notify": {"to": "oncall", "title": "{{ evnt.id }}"}}, "notify.title", "did you mean `event`"),
         ({"notify": {"to": "oncall", "title": "a", "body": "x\n{{ f() }}"}}, "notify.body", "line 2: nothing can be"),
-        ({"notify": {"to": "block:oncall", "title": "a"}}, "notify.to", "blocks come later"),
+        ({"notify": {"to": "block:On Call", "title": "a"}}, "notify.to", "must be `block:NAME`"),
         ({"notify": {"to": "slack://token", "title": "a"}}, "notify.to", "rules hold no URLs"),
         ({"notify": {"to": "env:", "title": "a"}}, "notify.to", "name a target"),
         (
@@ -58,7 +58,7 @@ def test_good_actions_have_no_problems() -> None:
         (
             {"webhook": {**WEBHOOK, "headers": {"X": "env:AIRSIDE_HEADER_A"}}},
             "webhook.headers.X",
-            "only where a variable says",
+            "only where a block or a variable says",
         ),
         ({"webhook": {**WEBHOOK, "secret": "whsec_C2FVsBQ"}}, "webhook.secret", "give the name of the secret"),
         ({"webhook": {**WEBHOOK, "secret": "a b"}}, "webhook.secret", "give the name of the secret"),

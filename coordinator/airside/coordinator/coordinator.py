@@ -345,6 +345,7 @@ class Coordinator:
                 limits=self.limit_changes,
                 automations=self.automations,
             ),
+            blocks=self.blocks.store,
         )
         await self.actions.start()
         self._stops.append(self.broker.stop)

@@ -96,14 +96,14 @@ class Webhook(Strict):
     body: Text | dict[str, JsonValue] | None = Field(
         None, description="text, or an object sent as JSON; by default the firing"
     )
-    secret: Line | None = Field(None, description="the name of the setting that holds the signing secret")
+    secret: Line | None = Field(None, description="what signs it: a block, as `block:oncall`, or the name of a setting")
     timeout: Duration | None = None
 
 
 class Notify(Strict):
     """Tells a person."""
 
-    to: Line = Field(description="`block:oncall`, or the name of a setting")
+    to: Line = Field(description="a block, as `block:oncall`, or the name of a setting")
     title: Line
     body: Text | None = None
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.actions.texts import Texts
 from airside.coordinator.blocking import DaemonThreads
+from airside.coordinator.blocks.book import Blocks
 from airside.coordinator.deployments.again import Again
 from airside.coordinator.deployments.starting import Starter
 from airside.coordinator.deployments.store import DeploymentStore
@@ -39,7 +40,7 @@ class PlaneTools:
 class Tools:
     """What actions act with. `create_once(subject, data)` writes to the log what must exist once for ever.
 
-    `plane` is None where a runner works without one.
+    `plane` and `blocks` are None where a runner works without them.
     """
 
     settings: ActionSettings
@@ -47,6 +48,7 @@ class Tools:
     threads: DaemonThreads
     create_once: Callable[[str, bytes], Awaitable[bool]]
     plane: PlaneTools | None = None
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """`notify`: tells a person, through Apprise. At least once for each target.
 
 Apprise speaks to its services by itself, with `requests`: the guard on addresses does not see those requests. Therefore
-a rule can only name a target; the URLs come from the operator's environment, redirects are off, and whoever writes
-rules cannot choose where a message goes. Apprise is an extra and imported when the first message is sent.
+a rule can only name a target; the URLs come from a block, which admins alone set, or from the operator's environment.
+Redirects are off, and whoever writes rules cannot choose where a message goes. Apprise is an extra, imported when the
+first message is sent.
 """
 
 import logging
@@ -10,13 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from airside.coordinator.actions import kinds
+from airside.coordinator.actions import kinds, named
 from airside.coordinator.actions.exceptions import ActionRefused, ActionRetry
 from airside.coordinator.actions.signing import variable
 from airside.coordinator.blocking import Overloaded
 
 MISSING: Final = "notify needs Apprise where the coordinator runs: pip install 'airside[notify]'"
-_NO_BLOCKS: Final = "blocks come later; name a target, as in `to: oncall`, and set AIRSIDE_NOTIFY_ONCALL"
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _PREFIX: Final = "AIRSIDE_NOTIFY"
 _VARIABLE: Final = re.compile(_PREFIX + r"_[A-Za-z0-9_]{1,113}")
@@ -31,16 +31,25 @@ class Notify:
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find targets that are no names."""
+        to = str(parameters.get("to", ""))
+        if named.is_block(to):
+            yield from named.bad_reference("to", to, named.NOTIFY)
+            return
         try:
-            _variable(str(parameters.get("to", "")))
+            _variable(to)
         except ActionRefused as error:
             yield "to", str(error)
 
     async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
         """Send to every URL that has not taken the message yet."""
         settings = context.tools.settings
-        where = _variable(str(context.parameters.get("to", "")))
-        targets = urls(settings.environment, str(context.parameters.get("to", "")))
+        to = str(context.parameters.get("to", ""))
+        names = named.Names(context.tools.blocks, context.workspace, settings.environment)
+        with names.kept():
+            return await self._tell(context, *await _targets(names, to))
+
+    async def _tell(self, context: kinds.ActionContext, where: str, targets: list[str]) -> dict[str, Any]:
+        settings = context.tools.settings
         title = context.texts.text(str(context.parameters.get("title", "")))
         body = context.texts.text(str(context.parameters.get("body") or context.firing.get("reason") or title))
         delivered = {int(number) for number in context.progress.get("delivered", [])}
@@ -60,6 +69,14 @@ class Notify:
         return {"to": where, "delivered": len(delivered)}
 
 
+async def _targets(names: named.Names, to: str) -> tuple[str, list[str]]:
+    """Give the URLs of a target, with the name of where they are from. Raises ActionRefused, ActionRetry."""
+    if not named.is_block(to):
+        return _variable(to), urls(names.environment, to)
+    text, _ = await names.text(to, named.NOTIFY)
+    return to, text.split()
+
+
 def urls(environment: Mapping[str, str], to: str) -> list[str]:
     """Give the URLs of a target. Raises ActionRefused."""
     where = _variable(to)
@@ -71,15 +88,13 @@ def urls(environment: Mapping[str, str], to: str) -> list[str]:
 def _variable(to: str) -> str:
     """Find the environment variable that holds a target's URLs. Raises ActionRefused."""
     scheme, colon, name = to.partition(":")
-    if colon and scheme == "block":
-        raise ActionRefused(_NO_BLOCKS)
     if colon and scheme == "env" and _VARIABLE.fullmatch(name):
         return name
     if not colon and _NAME.fullmatch(to):
         return variable(_PREFIX, to)
     raise ActionRefused(
-        "name a target: `oncall` is read from AIRSIDE_NOTIFY_ONCALL, as is `env:AIRSIDE_NOTIFY_ONCALL`; rules hold no"
-        " URLs and reach no other variables"
+        "name a target: the block `block:oncall`, or `oncall`, which is read from AIRSIDE_NOTIFY_ONCALL, as is"
+        " `env:AIRSIDE_NOTIFY_ONCALL`; rules hold no URLs and reach no other variables"
     )
 
 

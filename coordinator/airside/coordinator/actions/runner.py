@@ -28,6 +28,7 @@ from airside.coordinator.actions.lanes import Lanes
 from airside.coordinator.actions.registry import KINDS
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.blocking import DaemonThreads
+from airside.coordinator.blocks.book import Blocks
 from airside.coordinator.outbound import GuardedClient
 from airside.events import wire
 from airside.events.exceptions import LogError, LogUnavailable
@@ -60,12 +61,13 @@ class ActionRunner:
         kinds: Mapping[str, ActionKind] = KINDS,
         on_outcome: Callable[[str, str], None] = lambda kind, outcome: None,
         plane: PlaneTools | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         self.settings = settings or ActionSettings()
         self._broker = broker
         self._log = log
         client = client or GuardedClient(self.settings.outbound)
-        tools = Tools(self.settings, client, DaemonThreads(), log.create_once, plane)
+        tools = Tools(self.settings, client, DaemonThreads(), log.create_once, plane, blocks)
         self._executor = Executor(log, tools, kinds, on_outcome)
         self._lanes = self._new_lanes()
         self._running: dict[asyncio.Task[None], Msg] = {}

@@ -23,13 +23,18 @@ def keys(environment: Mapping[str, str], name: str) -> list[bytes]:
     texts = environment.get(where, "").split()
     if not texts:
         raise ActionRefused(f"the secret `{name}` is not set: set {where} where the coordinator runs")
+    return decoded(" ".join(texts), f"the secret `{name}` in {where}")
+
+
+def decoded(text: str, what: str) -> list[bytes]:
+    """Read the keys in a text, as `keys` has it. Raises ActionRefused, saying `what` is wrong."""
     try:
         return [
-            b64decode(text.removeprefix("whsec_"), validate=True) if text.startswith("whsec_") else text.encode()
-            for text in texts
+            b64decode(word.removeprefix("whsec_"), validate=True) if word.startswith("whsec_") else word.encode()
+            for word in text.split()
         ]
     except (Base64Error, ValueError) as error:
-        raise ActionRefused(f"the secret `{name}` in {where} starts with whsec_ and is not base64") from error
+        raise ActionRefused(f"{what} starts with whsec_ and is not base64") from error
 
 
 def signature(signing_keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:

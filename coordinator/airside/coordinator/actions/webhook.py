@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import orjson
 
-from airside.coordinator.actions import kinds, signing
+from airside.coordinator.actions import kinds, named, signing
 from airside.coordinator.actions.exceptions import ActionRefused, ActionRetry
+from airside.coordinator.blocks.book import OpenBlock
 from airside.coordinator.outbound import Reply, RequestFailed, TargetRefused, shown
 from airside.events import masking
 from airside.triggers import durations
@@ -33,6 +34,9 @@ _KEY_IN_URL: Final = re.compile(
     r"|[?&][^=&#]*(?:token|key|secret|sig|auth|code)[^=&#]*=[^&#{])",
     re.IGNORECASE,
 )
+_INSTEAD: Final = (
+    "a block of type webhook and write `url: block:NAME`, or into AIRSIDE_{0}_<NAME> and write env:AIRSIDE_{0}_<NAME>"
+)
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _OWN_HEADERS: Final = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key"})
 
@@ -47,55 +51,62 @@ class Webhook:
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find URLs whose host an event could choose, values of secrets, and headers that are ours."""
         url = str(parameters.get("url", ""))
-        if url.startswith("env:"):
+        if named.is_block(url):
+            yield from named.bad_reference("url", url, named.URL)
+        elif url.startswith("env:"):
             yield from _bad_reference("url", url, _URL_PREFIX)
         elif not url.startswith(("https://", "http://")):
             scheme, other, _ = url.partition("://")
             why = f" (a webhook is called by HTTP, not `{scheme[:20]}`)" if other and "{" not in scheme else ""
-            yield "url", f"must start with https://, or name a variable as `env:AIRSIDE_WEBHOOK_ONCALL`{why}"
+            wanted = "must start with https://, or name a block as `block:oncall`, or a variable as"
+            yield "url", f"{wanted} `env:AIRSIDE_WEBHOOK_ONCALL`{why}"
         elif _TEMPLATE.search(url) and not _FIXED_HOST.match(url):
             yield "url", "the host must be written out: a template may only stand behind it, in the path or query"
         secret = parameters.get("secret")
-        if secret is not None and (not _NAME.fullmatch(str(secret)) or str(secret).startswith("whsec_")):
+        if named.is_block(secret):
+            yield from named.bad_reference("secret", str(secret), named.SIGNING)
+        elif secret is not None and (not _NAME.fullmatch(str(secret)) or str(secret).startswith("whsec_")):
             yield "secret", "give the name of the secret, not the secret: `orders` is read from AIRSIDE_SECRET_ORDERS"
         for header, value in parameters.get("headers", {}).items():
             if header.lower() in _OWN_HEADERS:
                 yield f"headers.{header}", "is set by Airside; leave it out"
-            if str(value).startswith("env:"):
+            if named.is_block(value):
+                yield from named.bad_reference(f"headers.{header}", str(value), named.HEADER)
+            elif named.is_named(value):
                 yield from _bad_reference(f"headers.{header}", str(value), _HEADER_PREFIX)
-                if not url.startswith("env:"):
-                    yield f"headers.{header}", "a variable is sent only where a variable says: name one as `url` too"
+            if named.is_named(value) and not named.is_named(url):
+                what = "a block or a variable is sent only where a block or a variable says: name one as `url` too"
+                yield f"headers.{header}", what
 
     def suspicions(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what looks like a secret that is written out: (field, message)."""
         url = str(parameters.get("url", ""))
-        if not url.startswith("env:") and _KEY_IN_URL.search(_TEMPLATED.sub("", url)):
-            yield (
-                "url",
-                "looks like it holds a key: put it into AIRSIDE_WEBHOOK_<NAME> and write env:AIRSIDE_WEBHOOK_<NAME>",
-            )
+        if not named.is_named(url) and _KEY_IN_URL.search(_TEMPLATED.sub("", url)):
+            yield "url", f"looks like it holds a key: put it into {_INSTEAD.format('WEBHOOK')}"
         for header, value in parameters.get("headers", {}).items():
-            if masking.is_telling(header) and not str(value).startswith("env:"):
-                yield (
-                    f"headers.{header}",
-                    "looks like a secret; put it into AIRSIDE_HEADER_<NAME> and write env:AIRSIDE_HEADER_<NAME>",
-                )
+            if masking.is_telling(header) and not named.is_named(value):
+                yield f"headers.{header}", f"looks like a secret; put it into {_INSTEAD.format('HEADER')}"
 
     async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
         """Send the request once."""
+        tools = context.tools
+        names = named.Names(tools.blocks, context.workspace, tools.settings.environment)
+        with names.kept():
+            return await self._send(context, names)
+
+    async def _send(self, context: kinds.ActionContext, names: named.Names) -> dict[str, Any]:
         parameters = context.parameters
         if found := next(self.problems(parameters), None):
             raise ActionRefused(f"{found[0]}: {found[1]}")
-        environment = context.tools.settings.environment
-        url = looked_up(environment, str(parameters["url"])) or context.texts.url(str(parameters["url"]))
+        given, block = await names.text(str(parameters["url"]), named.URL)
+        url = given or context.texts.url(str(parameters["url"]))
         body, content_type = _body(context)
-        given = {
-            name: looked_up(environment, value) or context.texts.text(value)
-            for name, value in parameters.get("headers", {}).items()
-        }
         headers = {"content-type": content_type} if body else {}
-        headers |= {name.lower(): value for name, value in given.items()}
-        headers |= _identity(context, body)
+        if block is not None:
+            headers |= {name.lower(): value for name, value in block.fields.get("headers", {}).items()}
+        for name, value in parameters.get("headers", {}).items():
+            headers[name.lower()] = (await names.text(value, named.HEADER))[0] or context.texts.text(value)
+        headers |= _identity(context, body, await _signing_keys(context, names, block))
         timeout = parameters.get("timeout")
         try:
             reply = await context.tools.client.request(
@@ -112,31 +123,33 @@ class Webhook:
         return _judged(reply, shown(url))
 
 
+async def _signing_keys(context: kinds.ActionContext, names: named.Names, block: OpenBlock | None) -> list[bytes]:
+    """Give the keys to sign with: those that the rule names, else those of the block that it calls; none without."""
+    secret = context.parameters.get("secret")
+    if secret and not named.is_block(secret):
+        return signing.keys(context.tools.settings.environment, str(secret))
+    if secret:
+        text, source = await names.text(str(secret), named.SIGNING)
+    else:
+        source = block
+        text = str(block.fields.get("secret") or "") if block is not None and block.type == "webhook" else ""
+    return signing.decoded(text, f"the block `{source.name}`") if text and source is not None else []
+
+
 def _bad_reference(field: str, value: str, prefix: str) -> Iterator[tuple[str, str]]:
     if not re.fullmatch(rf"env:{prefix}[A-Za-z0-9_]{{1,100}}", value):
         yield field, f"only variables whose names begin with {prefix} can be named here: `env:{prefix}ONCALL`"
 
 
-def looked_up(environment: Mapping[str, str], value: str) -> str:
-    """Give what a variable holds that a rule names; empty when it names none. Raises ActionRefused."""
-    if not value.startswith("env:"):
-        return ""
-    where = value.removeprefix("env:")
-    if not (found := environment.get(where, "").strip()):
-        raise ActionRefused(f"{where} is not set: set it where the coordinator runs")
-    return found
-
-
-def _identity(context: kinds.ActionContext, body: bytes) -> dict[str, str]:
-    """Give the headers that name this message, and prove it where the rule names a secret."""
+def _identity(context: kinds.ActionContext, body: bytes, signing_keys: list[bytes]) -> dict[str, str]:
+    """Give the headers that name this message, and prove it where there are keys."""
     timestamp = int(time.time())
     headers = {
         "webhook-id": context.action_id,
         "webhook-timestamp": str(timestamp),
         "idempotency-key": context.action_id,
     }
-    if secret := context.parameters.get("secret"):
-        signing_keys = signing.keys(context.tools.settings.environment, str(secret))
+    if signing_keys:
         headers["webhook-signature"] = signing.signature(signing_keys, context.action_id, timestamp, body)
     return headers
 

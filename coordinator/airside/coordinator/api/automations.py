@@ -1,6 +1,6 @@
 """Automations: applying files of them, looking at them, switching them on and off."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import orjson
@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from airside.coordinator import linting
-from airside.coordinator.actions.missing import missing
+from airside.coordinator.actions.missing import missing, names_blocks
 from airside.coordinator.actions.settings import ActionSettings
 from airside.coordinator.api import bodies, documents, examples
 from airside.coordinator.api.aside import aside
@@ -17,6 +17,7 @@ from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import NotFound, Plane
 from airside.coordinator.api.problems import ApiProblem, not_found
 from airside.coordinator.api.routing import default_plane_of, plane_of, principal_of, router
+from airside.coordinator.blocks.book import BlocksUnavailable
 from airside.coordinator.views import reads
 from airside.events import redaction
 from airside.triggers import document
@@ -67,11 +68,11 @@ async def apply_automations(request: Request, wanted: Annotated[ApplyQuery, Quer
         items = [await _would_change(plane, automation, principal_of(request).workspace) for automation in found]
     else:
         items = await plane.automations.apply(found)
-    settings = ActionSettings()
+    settings, blocks = ActionSettings(), await _blocks(plane, found, principal_of(request).workspace)
     lacking = [
         {"automation": automation.name, "path": path, "message": message}
         for automation in found
-        for path, message in missing(automation.to_document(), settings)
+        for path, message in missing(automation.to_document(), settings, blocks)
     ]
     return answer({"items": items, "next": None, "warnings": lacking})
 
@@ -161,6 +162,16 @@ def parse(text: str) -> tuple[Automation, ...]:
     count = len(problems)
     detail = f"The file has {count} mistake{'s' if count > 1 else ''}; nothing is applied."
     raise ApiProblem(422, "invalid-automations", detail, problems=problems)
+
+
+async def _blocks(plane: Plane, found: Sequence[Automation], workspace: str) -> dict[str, str] | None:
+    """Give the names and types of the blocks there are; None when nobody asks for one, or they cannot be read."""
+    if not any(names_blocks(automation.to_document()) for automation in found):
+        return None
+    try:
+        return {block.name: block.type for block in await plane.blocks.store.all(workspace)}
+    except BlocksUnavailable:
+        return None  # what was applied is applied; whoever fires asks again
 
 
 async def _would_change(plane: Plane, automation: Automation, workspace: str) -> dict[str, Any]:
