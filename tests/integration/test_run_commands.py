@@ -125,10 +125,11 @@ def test_a_paused_flow_is_answered_and_a_wrong_answer_names_the_fields(up: Up, t
         run = run_of(client, "asking")
         asked = until_state(client, run, "paused")["event"]["payload"]
         assert (asked["message"], sorted(asked["schema"]["required"])) == ("Load it?", ["approved", "rows"])
-        refused = cli(up, "resume", run, "--input", "approved=perhaps", "--input", "rows=0")
+        refused = cli(up, "resume", run, "--input", "approved=perhaps", "--input", "rows=0", "--input", "who=me")
         assert refused.returncode == 1
         assert "input.approved: must be boolean" in refused.stderr
         assert "input.rows: does not satisfy minimum: 1" in refused.stderr
+        assert "input.who: is not asked for" in refused.stderr
         assert state(client, run)["state"] == "paused"
         done = cli(up, "resume", run, "--input", "approved=true", "--input", "rows=7", "--input", "by=12", "--json")
         assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "resumed")
@@ -237,11 +238,11 @@ def test_a_run_that_somebody_pauses_begins_no_task_until_it_is_resumed(up: Up, t
         assert cli(up, "resume", run).returncode == 0
         assert flow.ended() == (0, "value 1\n")
         until_state(client, run, "completed")
+        wait(lambda: history(client, run) == ["running", "paused", "resumed", "running", "completed"])
         begun = client.get("/api/events", params={"type": "task_run.running", "limit": 100}).json()["items"]
         mine = [event for event in begun if any(one["id"].endswith(run) for one in event["related"])]
         after = client.get("/api/events", params={"type": "flow_run.resumed", "resource": f"*{run}"}).json()["items"]
         assert [event["time"] > after[0]["time"] for event in reversed(mine)] == [False] + [True] * (len(mine) - 1)
-        wait(lambda: history(client, run) == ["running", "paused", "resumed", "running", "completed"])
 
 
 def test_a_flow_without_a_server_cannot_wait_for_people_and_says_so(tmp_path: Path) -> None:

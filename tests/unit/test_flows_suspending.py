@@ -8,10 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 from tests.support.flows import Collector
 
-from airside.sdk.flows import suspending
+from airside.sdk.flows import asking, suspending
 from airside.sdk.flows.exceptions import BadOption, FlowError, RunSuspended
 from airside.sdk.flows.flow import flow
 from airside.sdk.flows.states import State
@@ -62,6 +62,17 @@ def test_a_suspended_flow_ends_with_its_own_state_and_goes_on_with_the_answer(to
     assert told.states("load") == ["running", "suspended", "resumed", "running", "completed"]
     assert told.of("load")[2]["payload"]["input"] == {"approved": "yes"}
     assert {event["payload"]["attempt"] for event in told.of("load")[:2]} == {1}
+
+
+def test_an_answer_may_name_only_what_is_asked_for_unless_the_model_says_otherwise() -> None:
+    class Open(BaseModel, extra="allow"):
+        approved: bool
+
+    class ByName(BaseModel, populate_by_name=True):
+        approved: bool = Field(alias="ok")
+
+    asked = {model: asking.closed(TypeAdapter(model).json_schema(), model) for model in (Approval, Open, ByName)}
+    assert [schema.get("additionalProperties") for schema in asked.values()] == [False, True, None]
 
 
 def test_an_answer_that_does_not_fit_is_asked_for_again(told: Collector) -> None:

@@ -65,6 +65,7 @@ class _Pause:
 
     def __init__(self, for_input: Any, timeout: float | timedelta | None, message: str) -> None:
         self._flow = context.current_flow()
+        self._model = for_input
         self._adapter = _adapter(for_input) if for_input is not None else None
         self._seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if self._seconds is not None and self._seconds <= 0:
@@ -141,7 +142,7 @@ class _Pause:
         raise Unanswered(f"{text}: {self._message or 'the flow was paused for an answer'}")
 
     def _question(self, deadline: float | None) -> dict[str, Any]:
-        schema = {"schema": self._adapter.json_schema()} if self._adapter is not None else {}
+        schema = {"schema": asking.closed(self._adapter.json_schema(), self._model)} if self._adapter else {}
         left = {"timeout_seconds": round(deadline - time.monotonic(), 3)} if deadline is not None else {}
         return {"waits_for": "input" if schema else "resume", **schema, **left}
 

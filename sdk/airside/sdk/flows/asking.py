@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from airside.sdk.flows.context import FlowContext
 
 
+def closed(schema: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
+    """Let the schema of an answer take nothing that is not asked for: a name that is misspelt would be lost.
+
+    A model that says itself what becomes of other names, or takes fields by several, keeps its own schema.
+    """
+    config = getattr(model, "model_config", {})
+    names = config.get("extra"), config.get("populate_by_name"), config.get("validate_by_name")
+    aliases = [getattr(field, "validation_alias", None) for field in getattr(model, "model_fields", {}).values()]
+    if any(names) or any(alias is not None and not isinstance(alias, str) for alias in aliases):
+        return schema
+    return {"additionalProperties": False, **schema} if "properties" in schema else schema
+
+
 def tell(flow: "FlowContext", state: str, message: str, schema: Mapping[str, Any] | None, command: str) -> None:
     """Write one line: what is asked, and the command that answers with the fields of `schema`."""
     logs.set_up()

@@ -118,7 +118,7 @@ def suspend(for_input: Any = None, *, timeout: float | timedelta | None = None, 
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if seconds is not None and seconds <= 0:
         raise BadOption("timeout must be seconds above 0, or a timedelta")
-    schema = adapter.json_schema() if adapter is not None else None
+    schema = asking.closed(adapter.json_schema(), for_input) if adapter is not None else None
     left = _left(flow, answers, None if seconds is None else time.time() + seconds, schema, message)
     flow.suspended = left
     payload: dict[str, Any] = {"waits_for": "input" if schema else "resume"}
