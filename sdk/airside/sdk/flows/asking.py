@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airside.sdk.flows.context import FlowContext
 
 
-def closed(schema: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
+def closed(schema: dict[str, Any], model: Any) -> dict[str, Any]:
     """Let the schema of an answer take nothing that is not asked for: a name that is misspelt would be lost.
 
     A model that says itself what becomes of other names, or takes fields by several, keeps its own schema.
