@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.support.actions import finished, fire, firing, on_log, outcomes, until
 from tests.support.receiver import http, receiver
 
@@ -62,6 +63,7 @@ async def test_a_kill_between_doing_and_recording_repeats_the_call_with_the_same
     assert len(await outcomes(log)) == 1
 
 
+@pytest.mark.timeout(300)
 async def test_killed_again_and_again_every_action_comes_to_one_end(nats_server: EmbeddedServer, log: Log) -> None:
     total = 90
     async with receiver() as target:
@@ -76,7 +78,7 @@ async def test_killed_again_and_again_every_action_comes_to_one_end(nats_server:
                 await until(lambda share=share: len(target.received) >= share * total // 180)
                 os.kill(running.pid, signal.SIGKILL)
         async with process(nats_server.url):
-            ends = await finished(log, 2 * total, 60)
+            ends = await finished(log, 2 * total, 150)
     assert Counter(end["id"] for end in ends) == {
         f"f{number}.{index}": 1 for number in range(total) for index in (0, 1)
     }

@@ -337,12 +337,12 @@ async def test_stopping_does_not_wait_for_ever(nats_server: EmbeddedServer, log:
 
 async def test_a_long_action_is_not_given_to_another_runner(nats_server: EmbeddedServer, log: Log) -> None:
     async def slow(writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(4.5)
         writer.write(http(200))
         await writer.drain()
 
     async with receiver(slow) as target:
-        fast_broker = {"ack_wait_seconds": 0.5}
+        fast_broker = {"ack_wait_seconds": 2.0}
         async with runner(nats_server, log, **fast_broker), runner(nats_server, log, **fast_broker):
             await fire(log, firing(call(target)))
             await finished(log, 1)

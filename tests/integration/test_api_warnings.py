@@ -54,7 +54,7 @@ async def test_keys_that_were_dropped_are_told_of_the_automation(plane: Plane) -
     _, client = plane
     await prepared(client)
     await client.post("/api/events", json=[{"type": "seen", "resource": f"x://{number}"} for number in range(7)])
-    status = await until(client, lambda at: at["warnings"] and at["views"]["lag"] == 0)
+    status = await until(client, lambda at: at["warnings"] and at["views"]["lag"] == 0 == at["engine"]["lag"])
     assert [each["says"] for each in status["warnings"]] == [
         "few-keys has too many keys: 5 were forgotten to make room"
     ]

@@ -182,8 +182,10 @@ def test_a_firing_is_listed_for_scripts_and_explained_for_people(plane: Up, tmp_
     apply(plane, tmp_path, "fires", "fire.now")
     for number in range(3):
         emit(plane, "fire.now", "job://a", "--id", f"fire-{number}")
-    plane.until(lambda client: client.get("/api/events/count", params={"type": "check.failed"}).json()["count"] == 1)
+    plane.until(lambda _: airside("automations", "firings", "fires", "--json").json)
     [firing] = airside("automations", "firings", "fires", "--json").json
+    explained = f"/api/firings/{firing['id']}"
+    plane.until(lambda client: client.get(explained).json()["results"][0]["state"] == "succeeded")
     assert firing.keys() >= {
         "id",
         "automation",

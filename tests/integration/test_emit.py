@@ -95,12 +95,12 @@ def test_a_forked_child_sends_its_own_events_and_none_of_its_parent_s(up: Up, tm
         pid = os.fork()
         if pid == 0:
             work("plain")
-            flush(10)
+            flush(60)
             print(emit_stats()["emitted"], emit_stats()["duplicates"], flush=True)
             os._exit(0)
         os.waitpid(pid, 0)
         [child.join() for child in children]
-        flush(10)
+        flush(60)
         print(emit_stats()["emitted"], emit_stats()["duplicates"])
         """,
         tmp_path,
@@ -122,7 +122,7 @@ def test_threads_emit_at_once_and_each_keeps_its_order(up: Up, tmp_path: Path) -
         threads = [threading.Thread(target=work, args=(w,)) for w in range(4)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
-        assert flush(20)
+        assert flush(60)
         """,
         tmp_path,
         up.url,
@@ -137,7 +137,7 @@ def test_what_the_server_refuses_is_set_aside_and_blocks_nothing(up: Up, tmp_pat
         for n in range(5):
             emit("good.one", "job://beside-bad", payload={"n": n})
             emit("automation.created", "job://bad")
-        flush(10)
+        flush(60)
         print(emit_stats()["refused"], emit_stats()["delivered"], emit_stats()["waiting"])
         """,
         tmp_path,
@@ -284,6 +284,7 @@ def test_what_the_page_shows_works(up: Up, tmp_path: Path) -> None:
     (shown,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     out, err = run(shown + "\nprint(emit_stats()['emitted'])", tmp_path, up.url, AIRSIDE_STRICT="1")
     assert (out, err) == ("3\n", "")
-    up.until(lambda client: len(events(client, resource="s3://lake/raw/1.csv")) == 1)
+    up.until(settled)
     with up.client() as client:
+        assert len(events(client, resource="s3://lake/raw/1.csv")) == 1
         assert events(client, resource="job://loader")[0]["type"] == "resource.heartbeat"

@@ -131,10 +131,11 @@ async def test_asking_again_with_the_same_lease_grants_nothing_twice(both: list[
 
 async def test_a_lease_that_is_not_renewed_ends_and_one_that_is_stays(both: list[httpx.AsyncClient]) -> None:
     await put(both[0], 2)
-    await acquire(both[0], "kept-alive", ttl=1)
+    await acquire(both[0], "kept-alive", ttl=4)
     await acquire(both[0], "left-alone", ttl=1)
+    began = time.monotonic()
     async with asyncio.timeout(60):
-        while len((await shown(both[1]))["leases"]) == 2:
+        while len((await shown(both[1]))["leases"]) == 2 or time.monotonic() - began < 5:
             (await both[1].post("/api/limits/warehouse/renew", json={"lease": "kept-alive"})).raise_for_status()
             await asyncio.sleep(0.2)
     assert [lease["lease"] for lease in (await shown(both[0]))["leases"]] == ["kept-alive"]
@@ -172,11 +173,13 @@ async def test_a_smaller_limit_takes_nothing_away_and_grants_nothing_until_it_fi
 
 async def test_a_rate_gives_so_many_in_so_much_time(both: list[httpx.AsyncClient]) -> None:
     rate = {"slots": 2, "per_seconds": 10}
+    began = time.monotonic()
     answers = [await acquire(both[n % 2], "any-lease", "api", default=rate, wait=30) for n in range(5)]
-    assert [round(answer["delay"]) for answer in answers] == [0, 0, 5, 10, 15]
     late = await acquire(both[0], "any-lease", "api", default=rate, wait=1)
-    assert not late["granted"]
-    assert 19 < late["delay"] <= 20
+    passed = time.monotonic() - began
+    for answer, due in zip([*answers, late], (0, 0, 5, 10, 15, 20), strict=True):
+        assert max(0, due - passed - 0.1) <= answer["delay"] <= due + 0.1
+    assert ([answer["granted"] for answer in answers], late["granted"]) == ([True] * 5, False)
 
 
 async def test_what_is_no_limit_is_refused(both: list[httpx.AsyncClient]) -> None:
@@ -297,12 +300,12 @@ def used(client: httpx.Client) -> int:
 def test_a_killed_holder_s_slots_are_free_after_its_time(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRSIDE_URL", up.url)
     assert airside("limits", "set", "warehouse", "2").code == 0
-    killed, other = hold(up, 1, 1.5), hold(up, 1, 1.5)
+    killed, other = hold(up, 1, 4), hold(up, 1, 30)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
     began = time.monotonic()
     up.until(lambda client: used(client) == 1, 60)
-    assert time.monotonic() - began > 0.3  # not before its time: it may have renewed up to half a second ago
+    assert time.monotonic() - began > 0.3  # not before its time: it may have renewed a second ago
     end(other)
     up.until(lambda client: used(client) == 0, 60)
 
@@ -341,11 +344,14 @@ def test_tasks_share_the_limits_they_name_and_those_of_their_tags(up: Up, monkey
     airside("limits", "set", "warehouse", "2")
     airside("limits", "set", "tag:heavy", "1")
     lock, now, most = threading.Lock(), {"a": 0, "b": 0}, {"a": 0, "b": 0}
+    pairs = threading.Barrier(2)
 
     def busy(kind: str) -> None:
         with lock:
             now[kind] += 1
             most[kind] = max(most[kind], now[kind])
+        if kind == "a":
+            pairs.wait(60)  # two are in it at once
         time.sleep(0.1)
         with lock:
             now[kind] -= 1

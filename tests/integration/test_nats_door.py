@@ -11,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from tests.support.emitting import events, program, run, segments, until_numbers
+from tests.support.flow_process import wait
 from tests.support.up import Up
 
 from airside.coordinator.coordinator import Coordinator
@@ -156,6 +157,7 @@ def test_emit_goes_through_nats_and_spools_while_nobody_listens(up: Up, tmp_path
     emitter.stdin.write("on\n")
     emitter.stdin.flush()
     assert emitter.stdout.readline() == "False\n"
+    wait(lambda: segments(tmp_path / "sdk"))
     assert len(segments(tmp_path / "sdk")) == 1
     up.start()
     out, err = emitter.communicate("on\n", timeout=90)

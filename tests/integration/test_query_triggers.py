@@ -14,7 +14,7 @@ RULE = """
   trigger:
     query: |
       select id, last_type from resources where kind = 'table' and last_type = 'table.failed'
-    every: 10s
+    every: 1h
     for_each: ["$.id"]
   actions:
     - emit: {type: table.bad, resource: "{{ key.payload.id }}"}

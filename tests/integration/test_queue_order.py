@@ -83,7 +83,7 @@ async def test_runs_of_a_full_deployment_hold_up_nobody_else_and_keep_their_turn
     other = await asked(client, "other", 2)
     first, second = await claimed(client, agent, limit=5)
     assert [first["run"], second["run"]] == [one[0], other[0]]
-    assert (await client.get("/api/queues/default")).json()["waiting"] == 3
+    await until(client, "/api/queues/default", lambda queue: queue["waiting"] == 3)
     await finished(client, first)
     (third,) = await claimed(client, agent, limit=5, wait=5)
     assert third["run"] == one[1]  # before the other deployment's, which came later

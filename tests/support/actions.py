@@ -139,7 +139,7 @@ async def post(log: Log, event_id: str, payload: Mapping[str, Any] | None = None
     return entry
 
 
-async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60.0, pause: float = 0.02) -> None:
     """Wait for a condition, checked every few milliseconds."""
     async with asyncio.timeout(seconds):
         while True:
@@ -148,7 +148,7 @@ async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
                 found = await found
             if found:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
 
 
 async def on_log(log: Log) -> list[Record]:
@@ -172,9 +172,15 @@ FINAL = ("action.succeeded", "action.failed")
 
 async def finished(log: Log, count: int, seconds: float = 60.0) -> list[dict[str, Any]]:
     """Wait until that many actions came to their end; give them."""
+    found: list[dict[str, Any]] = []
 
     async def enough() -> bool:
-        return len(await outcomes(log, *FINAL)) >= count
+        nonlocal found
+        found = await outcomes(log, *FINAL)
+        return len(found) >= count
 
-    await until(enough, seconds)
-    return await outcomes(log, *FINAL)
+    try:
+        await until(enough, seconds, pause=0.1)  # each look reads the whole log
+    except TimeoutError:
+        raise AssertionError(f"{len(found)} of {count} ended in {seconds:g} s") from None
+    return found

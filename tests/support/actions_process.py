@@ -17,7 +17,7 @@ async def main(url: str) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
     nc = await connect(url, name="actions-process")
     broker = NatsBroker(url, logger=None)
-    runner = ActionRunner(broker, Log(nc), settings(ack_wait_seconds=1.0))
+    runner = ActionRunner(broker, Log(nc), settings(ack_wait_seconds=3.0))
     await runner.start()
     print("ready", flush=True)
     await asked.wait()

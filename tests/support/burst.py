@@ -114,8 +114,10 @@ class Burst:
         for one in self.written():
             if one["ended"] is not None or _parent(pid := one["pid"]) != agent:
                 continue
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):  # it is gone
                 os.kill(pid, signal.SIGSTOP)
+                while _stat(pid)[0] not in "TZ":  # it stands still a moment after it was told to
+                    time.sleep(0.001)
                 if any(mark["pid"] == pid and mark["ended"] is None for mark in self.written()):
                     return int(pid)
                 os.kill(pid, signal.SIGCONT)
@@ -191,9 +193,14 @@ def kill(process: "subprocess.Popen[bytes]", run: int) -> None:
 def _parent(pid: int) -> int | None:
     """Give the number of a process' parent; None when it is gone."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return int(_stat(pid)[1])
     except OSError:
         return None
+
+
+def _stat(pid: int) -> list[str]:
+    """Read what the system knows of a process: its state, its parent and more. Raises OSError when it is gone."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _most_at_once(spans: list[tuple[float, float]]) -> int:

@@ -153,14 +153,14 @@ def test_of_a_killed_agent_each_run_ends_and_is_done_again_only_where_its_deploy
             first.wait()
         (tmp_path / "pid").unlink()
         with agent(up.url, tmp_path / "two", "--limit", "1"):
-            until_state(client, run, "crashed", 15)
+            until_state(client, run, "crashed", 28)
             if again:
-                wait((tmp_path / "pid").exists, 50)
+                wait((tmp_path / "pid").exists)
                 assert not alive(pid)
                 (tmp_path / "go").touch()
                 wait((tmp_path / "done").exists)
-            wait(lambda: not alive(pid), 15)
-            wait(lambda: client.get("/api/queues/default").json()["running"] == 0, 50)
+            wait(lambda: not alive(pid))
+            wait(lambda: client.get("/api/queues/default").json()["running"] == 0)
             runs = client.get("/api/runs", params={"job": "waits/prod"}).json()["items"]
             assert len(runs) == 1 + again
             assert history(client, run) == ["scheduled", "pending", "running", "crashed"]

@@ -80,5 +80,5 @@ def test_a_run_is_cancelled_and_another_crashes_when_its_agent_is_killed(
         until_state(client, other, "running")
         os.kill(served.pid, signal.SIGKILL)
         served.wait(60)
-        until_state(client, other, "crashed", 20)
+        until_state(client, other, "crashed", 28)
         assert history(client, other) == ["scheduled", "pending", "running", "crashed"]

@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -134,13 +135,17 @@ async def run_logs(request: Request, run_id: str, wanted: Annotated[RunLinesQuer
     event `end` closes the stream when the run has ended.
     """
     plane = plane_of(request)
-    asked = await _of_run(plane, _wanted(request, wanted), run_id, wanted.task_run)
+    complete = partial(_of_run, plane, _wanted(request, wanted), run_id, wanted.task_run)
+    asked = await complete()
     if not wanted.follow:
         page = await plane.logs.read(asked)
         if not page.found and not page.more:
             await _or_404(plane, asked)
+            if (known := await complete()) != asked:  # the views have heard since that it is a task's run
+                page = await plane.logs.read(known)
         return answer(_shown(page))
     await _or_404(plane, asked)
+    asked = await complete()
     last = request.headers.get("last-event-id", "")
     if last.isascii() and last.isdigit() and len(last) < 19:
         asked = _behind(asked, int(last))
