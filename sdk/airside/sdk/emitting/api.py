@@ -11,9 +11,9 @@ from airside.sdk.emitting.message import Related, Resource, uuid7
 def emit(
     type: str,  # noqa: A002 - the word of the event itself
     resource: Resource,
+    payload: Mapping[str, Any] | None = None,
     *,
     related: Related = (),
-    payload: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
     id: str | None = None,  # noqa: A002
     time: datetime | str | None = None,
@@ -50,13 +50,18 @@ def emit(
     return event_id
 
 
-async def aemit(type: str, resource: Resource, **options: Any) -> str:  # noqa: A002
+async def aemit(
+    type: str,  # noqa: A002
+    resource: Resource,
+    payload: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> str:
     """Emit, and wait without blocking the event loop until the event is on the server's disk. Options are `emit`'s.
 
     Not needed to emit from async code: `emit` does not block. Waits at most 10 seconds, or `wait` if that is a number.
     """
     wait = options.pop("wait", True)
-    event_id = emit(type, resource, **options)
+    event_id = emit(type, resource, payload, **options)
     if wait:
         import asyncio  # noqa: PLC0415 - 60 ms that others need not pay
 
