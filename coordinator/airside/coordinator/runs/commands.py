@@ -22,7 +22,7 @@ from airside.events.log import Log
 from airside.events.run_states import State
 from airside.events.wire import WireEvent
 
-SOURCE: Final = "airside://runs"
+SOURCE: Final = presents.SOURCE
 #: Waiting for an agent.
 _QUEUED: Final = frozenset({State.SCHEDULED, State.LATE})
 #: No process works on a run in one of these: it can be ended from here.
@@ -98,15 +98,15 @@ class Commands:
         return await self._command(workspace, run, who, decide)
 
     async def set_state(self, workspace: str, run: str, who: Who, state: State, *, message: str = "") -> Accepted:
-        """Set what the log says of the run, as far as states may follow each other; its process is not asked.
+        """Set what the log says of the run, as far as states may follow each other.
 
-        Raises as `cancel`.
+        Its process is not asked: where one works on it still, it is ended, and the state stays. Raises as `cancel`.
         """
 
         def decide(now: Present) -> tuple[State, dict[str, Any]] | None:
             if now.state is state:
                 return None
-            return state, carried(now.payload()) | ({"message": message} if message else {})
+            return state, carried(now.payload()) | {presents.SET: True} | ({"message": message} if message else {})
 
         return await self._command(workspace, run, who, decide)
 

@@ -11,6 +11,10 @@ from airside.events.wire import Record
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PREFIX: Final = "run://airside/"
+#: The source of the changes that the plane itself makes of runs; it takes none such from others.
+SOURCE: Final = "airside://runs"
+#: Stands in the payload of a change by which somebody set the state, whatever the run's process does.
+SET: Final = "set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,17 @@ async def read(log: Log, workspace: str, run: str) -> Present | None:
     return of_record(entry) if entry is not None and not isinstance(entry, Poison) else None
 
 
+def is_set_to_end(present: Present) -> bool:
+    """Tell whether somebody set the run to an end: it stays so, and a process that works on it is to end."""
+    if present.state not in run_states.TERMINAL or present.record.event.source != SOURCE:
+        return False
+    return present.payload().get(SET) is True
+
+
 async def is_to_be_cancelled(log: Log, workspace: str, present: Present) -> bool:
     """Tell whether somebody wants the run to end. A process that was away may have written over the wish since."""
+    if is_set_to_end(present):
+        return True
     if present.state in run_states.TERMINAL - {State.CRASHED}:
         return False
     if present.state is State.CANCELLING:

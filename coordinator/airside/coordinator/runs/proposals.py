@@ -65,6 +65,8 @@ class Proposals:
             if now is not None and _is_same(now.record, event):
                 return Accepted(now.position, now.state, now.seq)
             check(now, state, expected)
+            if now is not None and presents.is_set_to_end(now) and event.source != presents.SOURCE:
+                raise NotAllowed(f"somebody set the run to {now.state}, and so it stays", now)
             message = outgoing(_with_origin(event, now))
             try:
                 position, known = await self._log.append(message, expected_last=now.position if now else 0, among=among)

@@ -169,7 +169,9 @@ class Attendant:
 
     def _cancel(self, present: Present) -> None:
         by = present.payload.get("by")
-        self.stop.ask(f"the run was cancelled by {by}" if by else "the run was cancelled")
+        is_set = present.state in run_states.TERMINAL and present.state is not Kind.CANCELLED
+        text = f"the run was set to {present.state}" if is_set else "the run was cancelled"
+        self.stop.ask(f"{text} by {by}" if by else text)
         if self._kill_at is None and self._grace is not None and not self._run.is_inside:
             self._kill_at = time.monotonic() + self._grace
 
