@@ -170,6 +170,7 @@ async def test_a_firing_explains_itself_with_its_events_and_what_was_done(plane:
     emitted = (await api.get("/api/events", params={"type": "load.wanted"})).json()["items"]
     assert emitted[0]["resource"]["id"] == "table://warehouse/raw"
     assert [item["id"] for item in (await api.get("/api/firings")).json()["items"]] == [firing["id"]]
+    assert (await api.get("/api/automations/firings")).json() == (await api.get("/api/firings")).json()
     assert (await api.get("/api/automations/none/firings")).status_code == 404
     assert (await api.get("/api/firings/none")).status_code == 404
 

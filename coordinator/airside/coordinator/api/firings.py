@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from pydantic import ConfigDict, ValidationError
 
 from airside.coordinator.api import documents, examples
+from airside.coordinator.api.automations import show_automation
 from airside.coordinator.api.paging import PageQuery, answer, answer_page
 from airside.coordinator.api.problems import not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
@@ -31,6 +32,19 @@ class FiringsQuery(PageQuery):
 )
 async def list_firings(request: Request, wanted: Annotated[FiringsQuery, Query()]) -> Response:
     """Give the firings of all automations, newest first."""
+    return await _page(request, None, wanted)
+
+
+@routes.get(
+    "/api/automations/firings",
+    summary="List firings",
+    responses=documents.answers(422, good=examples.page(examples.FIRING)),
+)
+async def list_firings_of_all(request: Request, wanted: Annotated[FiringsQuery, Query()]) -> Response:
+    """Give what `/api/firings` does; or the automation that is called `firings`, if there is one."""
+    named = await plane_of(request).run_read(reads.get_automation, principal_of(request).workspace, "firings")
+    if named is not None and not named["deleted"]:
+        return await show_automation(request, "firings")
     return await _page(request, None, wanted)
 
 

@@ -77,6 +77,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/api/work/finish"): _WORK,
     ("GET", "/api/automations"): _READ,
     ("POST", "/api/automations"): _EDIT,
+    ("GET", "/api/automations/firings"): _READ,
     ("GET", "/api/automations/{name}"): _READ,
     ("DELETE", "/api/automations/{name}"): _EDIT,
     ("POST", "/api/automations/{name}/enable"): _OPERATE,
