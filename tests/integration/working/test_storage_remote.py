@@ -227,7 +227,9 @@ def test_credentials_are_read_as_each_kind_has_them() -> None:
     assert places._login("s3", "K:S:T") == {"key": "K", "secret": "S", "token": "T"}
     assert places._login("s3", '{"key": "K", "secret": "S"}') == {"key": "K", "secret": "S"}
     assert places._login("gs", '{"type": "service_account", "private_key": "p"}')["token"]["private_key"] == "p"
-    assert places._login("abfs", "AccountName=a;AccountKey=b") == {"connection_string": "AccountName=a;AccountKey=b"}
+    assert places._login("abfs", "AccountName=a;AccountKey=Yg==") == {
+        "connection_string": "AccountName=a;AccountKey=Yg=="
+    }
     assert places._login("sftp", "me:pw") == {"username": "me", "password": "pw"}
     with pytest.raises(CannotPrepare, match="have no 'endpoint_url'"):
         places._login("s3", '{"endpoint_url": "http://elsewhere"}')
