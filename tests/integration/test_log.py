@@ -191,3 +191,11 @@ async def test_who_is_cancelled_as_the_answer_comes_ends(nats_server: EmbeddedSe
         await asyncio.wait([asking])
     assert asking.cancelled()
     await nc.close()
+
+
+async def test_a_server_that_is_not_there_is_told_of_with_the_reason_and_without_its_password() -> None:
+    with pytest.raises(
+        LogUnavailable, match=r"no NATS server answers at 127\.0\.0\.1:1: .*Connect call failed"
+    ) as told:
+        await connect("nats://airside:s3cr3t@127.0.0.1:1", name="lost", timeout=1)
+    assert "s3cr3t" not in str(told.value)

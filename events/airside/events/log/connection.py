@@ -59,6 +59,12 @@ async def connect(
     answer within `timeout` seconds: nats-py alone would wait for ever.
     """
     connection = client()
+    said: list[str] = []
+
+    async def noted(error: Exception) -> None:
+        said[:] = [str(error) or type(error).__name__]
+        _log.debug("nats: %r", error)
+
     try:
         await asyncio.wait_for(
             connection.connect(
@@ -69,7 +75,7 @@ async def connect(
                 reconnect_time_wait=0.25,  # type: ignore[arg-type]
                 ping_interval=20,
                 max_outstanding_pings=2,
-                error_cb=_on_error,
+                error_cb=noted,
                 disconnected_cb=_on_disconnect,
                 reconnected_cb=_on_reconnect,
                 **options,
@@ -78,16 +84,13 @@ async def connect(
         )
     except (TimeoutError, OSError, NatsError) as error:
         await connection.close()
-        raise LogUnavailable(f"no NATS server answers at {_masked(url)}: {error!r}") from error
+        why = said[-1] if said else str(error) or f"nothing came within {timeout:g} s"
+        raise LogUnavailable(f"no NATS server answers at {_masked(url)}: {why}") from error
     return connection
 
 
 def _masked(url: str) -> str:
     return ",".join(part.rpartition("@")[2] for part in url.split(","))
-
-
-async def _on_error(error: Exception) -> None:
-    _log.debug("nats: %r", error)
 
 
 async def _on_disconnect() -> None:
