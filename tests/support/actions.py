@@ -38,10 +38,6 @@ def settings(**changed: Any) -> ActionSettings:
     return ActionSettings(**(given | changed))
 
 
-async def _never(subject: str, data: bytes) -> bool:
-    raise AssertionError("these actions write nothing on the log")
-
-
 def attempt_of(
     kind: str,
     parameters: Mapping[str, Any],
@@ -60,7 +56,7 @@ def attempt_of(
         attempt=1,
         progress=progress or {},
         texts=Texts(context.build(firing, [])),
-        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads(), _never),
+        tools=Tools(given, GuardedClient(given.outbound), DaemonThreads()),
     )
 
 

@@ -111,6 +111,8 @@ class _AirflowAction(ABC):
 
     delays_seconds = (5.0, 30.0, 120.0, 600.0, 3_600.0)
     plain_fields = frozenset({"airflow", "only_failed"})
+    outside = True
+    pure = False
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find names that are none."""

@@ -16,6 +16,8 @@ class Emit:
     name = "emit"
     delays_seconds = (1.0, 5.0, 30.0, 120.0, 600.0)
     plain_fields = frozenset[str]()
+    outside = False
+    pure = True
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find a type or resource that no event can have, and a type that only Airside itself may write."""
@@ -25,10 +27,9 @@ class Emit:
             yield from _never_valid(parameters)
 
     async def run(self, context: kinds.ActionContext) -> dict[str, Any]:
-        """Write the event, or find it there from an earlier attempt."""
+        """Make the event; it is written together with the action's end."""
         event = _event(context)
-        subject = subjects.action(context.workspace, context.action_id, "event")
-        await context.tools.create_once(subject, wire.encode(event))
+        context.effects.append((subjects.action(context.workspace, context.action_id, "event"), wire.encode(event)))
         return {"event": event.id, "type": event.type}
 
 

@@ -39,15 +39,22 @@ class Executor:
         self._on_outcome = on_outcome
         self._ledger = Ledger(log)
 
-    async def run(self, event: WireEvent) -> float | None:
+    async def run(self, event: WireEvent, *, outside: bool, first: bool) -> float | None:
         """Carry out what is due of a firing; give the seconds until there is more to do, None when all is done.
 
-        Raises InvalidFiring, and LogError when the log did not answer for one of the actions; the others went on.
+        Either its actions that call the outside, or all others. `first` says that the broker never handed the firing
+        out before. Raises InvalidFiring, and LogError when the log did not answer for one of the actions; the others
+        went on.
         """
         firing = _firing(event)
-        if "actions" in (firing.get("left_out") or ()):
+        if not outside and "actions" in (firing.get("left_out") or ()):
             await self._left_out(firing, event)
-        if not firing["actions"]:
+        wanted = [
+            (index, parameters)
+            for index, parameters in enumerate(firing["actions"])
+            if self.is_outside(str(parameters.get("kind", ""))) is outside
+        ]
+        if not wanted:
             return None
         events = await self._events(firing)
         chain = await lineage.ancestors(events[-1] if events else None, self._fetch)
@@ -56,9 +63,12 @@ class Executor:
         waits = await asyncio.gather(
             *(
                 self._act(
-                    Action(firing, event.id, event.workspace, index, parameters, (event.id, *chain)), shown, depth
+                    Action(firing, event.id, event.workspace, index, parameters, (event.id, *chain)),
+                    shown,
+                    depth,
+                    first,
                 )
-                for index, parameters in enumerate(firing["actions"])
+                for index, parameters in wanted
             ),
             return_exceptions=True,
         )
@@ -68,12 +78,17 @@ class Executor:
         due = [wait for wait in waits if isinstance(wait, float)]
         return min(due) if due else None
 
-    async def _act(self, action: Action, shown: Mapping[str, Any], depth: int) -> float | None:
+    def is_outside(self, kind: str) -> bool:
+        """Tell whether an action of this kind calls what is outside the plane."""
+        found = self._kinds.get(kind)
+        return found is not None and found.outside
+
+    async def _act(self, action: Action, shown: Mapping[str, Any], depth: int, first: bool) -> float | None:
         """Try one action once if it is due; give the seconds until its next attempt."""
         if depth > self._tools.settings.max_depth:
             await self._cut(action, depth)
             return None
-        state = await self._ledger.state(action)
+        state = await self._state(action, first)
         if state.done:
             return None
         wait = (state.retry_at - datetime.now(UTC)).total_seconds() if state.attempts else 0.0
@@ -81,7 +96,10 @@ class Executor:
             return wait
         attempt = state.attempts + 1
         try:
-            result = await self._kind(action).run(self._context(action, state, shown))
+            attempted = self._context(action, state, shown)
+            result = await self._kind(action).run(attempted)
+            if await self._ledger.succeeded(action, attempt, result, attempted.effects):
+                self._note(logging.INFO, "succeeded", action, attempt, "")
         except ActionRefused as error:
             await self._ledger.failed(action, attempt, str(error))
             self._note(logging.WARNING, "failed", action, attempt, str(error))
@@ -95,10 +113,15 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a mistake of ours or a library's must not lose an action
             _log.exception("an action ended unexpectedly", extra={"action": "action_crashed", "id": action.id})
             return await self._again(action, attempt, ActionRetry(f"unexpected {type(error).__name__}"))
-        else:
-            await self._ledger.succeeded(action, attempt, result)
-            self._note(logging.INFO, "succeeded", action, attempt, "")
         return None
+
+    async def _state(self, action: Action, first: bool) -> State:
+        """Read where an action stands. What nobody was handed before, and changes nothing by itself, needs no look:
+        should there be an end of it all the same, nothing more of it can be written."""
+        kind = self._kinds.get(action.kind)
+        if first and kind is not None and kind.pure:
+            return State()
+        return await self._ledger.state(action)
 
     async def _again(self, action: Action, attempt: int, error: ActionRetry) -> float | None:
         delays = self._tools.settings.delays.get(action.kind) or self._kind(action).delays_seconds

@@ -1,7 +1,7 @@
 """What every kind of action has in common. A new kind is a new module and one entry in `registry`."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airside.coordinator.actions.settings import ActionSettings
@@ -38,15 +38,11 @@ class PlaneTools:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What actions act with. `create_once(subject, data)` writes to the log what must exist once for ever.
-
-    `plane` and `blocks` are None where a runner works without them.
-    """
+    """What actions act with. `plane` and `blocks` are None where a runner works without them."""
 
     settings: ActionSettings
     client: GuardedClient
     threads: DaemonThreads
-    create_once: Callable[[str, bytes], Awaitable[bool]]
     plane: PlaneTools | None = None
     blocks: Blocks | None = None
 
@@ -56,7 +52,8 @@ class ActionContext:
     """One attempt at one action of one firing.
 
     `action_id` is the same at every attempt. `chain` holds the ids of the firings that led here, this one first.
-    `progress` is what the last attempt left with its ActionRetry.
+    `progress` is what the last attempt left with its ActionRetry. What the action adds to `effects`, each a subject and
+    what is to stand there once for ever, is written together with its end.
     """
 
     action_id: str
@@ -69,13 +66,15 @@ class ActionContext:
     progress: Mapping[str, Any]
     texts: Texts
     tools: Tools
+    effects: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class ActionKind(Protocol):
     """A kind of action.
 
     `delays_seconds` is how long to wait before each further attempt; after the last it has failed. `plain_fields` are
-    the parameters that are no templates.
+    the parameters that are no templates. One that is `outside` waits for somebody who is not of the plane. One that is
+    `pure` changes nothing itself: all that it does stands in the context's `effects`.
     """
 
     @property
@@ -91,6 +90,16 @@ class ActionKind(Protocol):
     @property
     def plain_fields(self) -> frozenset[str]:
         """Name the parameters that are taken as they stand."""
+        ...
+
+    @property
+    def outside(self) -> bool:
+        """Tell whether it calls what is outside the plane, and may have to wait for it."""
+        ...
+
+    @property
+    def pure(self) -> bool:
+        """Tell whether all that it does is written with its end."""
         ...
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

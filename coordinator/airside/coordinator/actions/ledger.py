@@ -7,7 +7,7 @@ act.<workspace>.<action>.event     what an `emit` wrote
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -86,9 +86,24 @@ class Ledger:
             progress=payload.get("result") or {},
         )
 
-    async def succeeded(self, action: Action, attempt: int, result: Mapping[str, Any]) -> None:
-        """Record that the action was carried out."""
-        await self._write(action, "done", vocabulary.ACTION_SUCCEEDED, {"attempt": attempt, "result": result})
+    async def succeeded(
+        self, action: Action, attempt: int, result: Mapping[str, Any], effects: Sequence[tuple[str, bytes]] = ()
+    ) -> bool:
+        """Record that the action was carried out; tell whether it is now.
+
+        `effects` are what it writes once for ever, at best in one piece with the record: then nothing can come between
+        them. Where that cannot be, the effects go first, each create-once, unless an end is recorded already.
+        """
+        details = {"attempt": attempt, "result": result}
+        if effects:
+            outcome = self._message(action, "done", vocabulary.ACTION_SUCCEEDED, details)
+            if await self._log.create_together_once(*effects, outcome):
+                return True
+            if (await self.state(action)).done:
+                return False
+            for subject, data in effects:
+                await self._log.create_once(subject, data)
+        return await self._write(action, "done", vocabulary.ACTION_SUCCEEDED, details)
 
     async def failed(self, action: Action, attempt: int, error: str) -> None:
         """Record that the action was not carried out and will not be."""
@@ -108,17 +123,19 @@ class Ledger:
         }
         await self._write(action, f"try{attempt}", vocabulary.ACTION_RETRIED, details)
 
-    async def _write(self, action: Action, outcome: str, event_type: str, details: Mapping[str, Any]) -> None:
-        subject = subjects.action(action.workspace, action.id, outcome)
-        data = wire.encode(_event(action, outcome, event_type, details))
+    async def _write(self, action: Action, outcome: str, event_type: str, details: Mapping[str, Any]) -> bool:
+        subject, data = self._message(action, outcome, event_type, details)
         for pause in _WRITE_AGAIN_SECONDS:
             try:
-                await self._log.create_once(subject, data)
+                return await self._log.create_once(subject, data)
             except LogUnavailable:
                 await asyncio.sleep(pause)
-            else:
-                return
-        await self._log.create_once(subject, data)
+        return await self._log.create_once(subject, data)
+
+    @staticmethod
+    def _message(action: Action, outcome: str, event_type: str, details: Mapping[str, Any]) -> tuple[str, bytes]:
+        event = _event(action, outcome, event_type, details)
+        return subjects.action(action.workspace, action.id, outcome), wire.encode(event)
 
     async def _last(self, action: Action, outcome: str) -> tuple[str, bytes] | None:
         subject = subjects.action(action.workspace, action.id, outcome)

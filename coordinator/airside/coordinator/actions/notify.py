@@ -28,6 +28,8 @@ class Notify:
     name = "notify"
     delays_seconds = (5.0, 30.0, 120.0, 600.0, 3_600.0)
     plain_fields = frozenset({"to"})
+    outside = True
+    pure = False
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find targets that are no names."""

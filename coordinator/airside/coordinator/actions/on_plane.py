@@ -22,6 +22,8 @@ class PlaneAction(ABC):
 
     delays_seconds = (1.0, 5.0, 30.0, 120.0, 600.0)
     plain_fields = frozenset[str]()
+    outside = False
+    pure = False
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find nothing: what there is, is known when the rule fires."""

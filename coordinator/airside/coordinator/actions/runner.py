@@ -1,8 +1,9 @@
 """Takes firings from the broker, one message each, and has them carried out.
 
 The consumer is durable and shared: any number of coordinators take from it, each firing goes to one of them at a time,
-and comes to another when that one is gone. Automations take turns (see `lanes`). Waits between attempts, and for a
-turn that is far off, are the broker's delayed redelivery.
+and comes to another when that one is gone. Automations take turns (see `lanes`), what calls the outside has turns of
+its own (see `taken`). Waits between attempts, and for a turn that is far off, are the broker's delayed redelivery: a
+last resort, for with a thousand of them the broker is slow to send any again.
 """
 
 import asyncio
@@ -24,9 +25,10 @@ from nats.js.errors import NotFoundError
 from airside.coordinator.actions.executor import Executor, InvalidFiring
 from airside.coordinator.actions.intake import Intake, settle
 from airside.coordinator.actions.kinds import ActionKind, PlaneTools, Tools
-from airside.coordinator.actions.lanes import Lanes
+from airside.coordinator.actions.lanes import Lanes, Room
 from airside.coordinator.actions.registry import KINDS
 from airside.coordinator.actions.settings import ActionSettings
+from airside.coordinator.actions.taken import Taken, take
 from airside.coordinator.blocking import DaemonThreads
 from airside.coordinator.blocks.book import Blocks
 from airside.coordinator.outbound import GuardedClient
@@ -38,6 +40,14 @@ from airside.events.log.connection import CONNECT_TIMEOUT_SECONDS
 FIRINGS: Final = "fire.>"
 #: Automations that can each use all the places one may have. One whose receivers hang leaves the others theirs.
 _AUTOMATIONS_AT_ONCE: Final = 8
+#: Firings that wait for a place to call the outside from; each is kept alive at the broker.
+_ROOM_OUTSIDE: Final = Room(of_lane=512, of_all=4_096)
+#: Firings of one automation whose actions on the plane are carried out at once: so many share a batch or two.
+_INSIDE_AT_ONCE: Final = 256
+#: Bytes of firings that wait for it, some 15,000 of one automation. They are there for seconds.
+_ROOM_INSIDE: Final = Room(of_lane=40_000_000, of_all=80_000_000)
+#: Messages to the broker after which others get their turn.
+_TURN: Final = 128
 _MAX_DEAD_CHARS: Final = 65_536
 _log = logging.getLogger("airside.actions")
 
@@ -67,17 +77,18 @@ class ActionRunner:
         self._broker = broker
         self._log = log
         client = client or GuardedClient(self.settings.outbound)
-        tools = Tools(self.settings, client, DaemonThreads(), log.create_once, plane, blocks)
+        tools = Tools(self.settings, client, DaemonThreads(), plane, blocks)
         self._executor = Executor(log, tools, kinds, on_outcome)
-        self._lanes = self._new_lanes()
-        self._running: dict[asyncio.Task[None], Msg] = {}
+        self._new_lanes()
+        self._running: dict[asyncio.Task[None], Taken] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._intake: Intake | None = None
         self._stopping = False
 
     async def start(self) -> None:
         """Create the consumer where it is missing and take firings. Raises LogError, LogUnavailable."""
-        self._lanes, self._stopping = self._new_lanes(), False
+        self._new_lanes()
+        self._stopping = False
         await self._ensure_consumer()
         try:
             nc = await asyncio.wait_for(self._broker.connect(), CONNECT_TIMEOUT_SECONDS)  # alone it would wait for ever
@@ -93,8 +104,8 @@ class ActionRunner:
         if self._intake is not None:
             await self._intake.stop()
             self._intake = None
-        for message in self._lanes.empty():
-            await settle(message, 0.0)
+        for taken in (*self._inside.empty(), *self._outside.empty()):
+            await settle(taken.message, 0.0)
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=self.settings.stop_seconds)
             for task in late:
@@ -105,46 +116,62 @@ class ActionRunner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    def _new_lanes(self) -> Lanes[Msg]:
-        return Lanes(self.settings.concurrency * _AUTOMATIONS_AT_ONCE, self.settings.concurrency)
+    def _new_lanes(self) -> None:
+        self._inside = Lanes[Taken](_INSIDE_AT_ONCE * _AUTOMATIONS_AT_ONCE, _INSIDE_AT_ONCE, _ROOM_INSIDE)
+        share = self.settings.concurrency
+        self._outside = Lanes[Taken](share * _AUTOMATIONS_AT_ONCE, share, _ROOM_OUTSIDE)
 
     async def _receive(self, message: Msg) -> None:
         """Take a firing for its automation's lane; what has no room there comes again later."""
         if self._stopping:
             await settle(message, 0.0)
             return
-        automation = message.subject.rpartition(".")[0]
-        wait = self._lanes.put(automation, message, time.monotonic())
+        await self._put(take(message, time.monotonic(), self._executor.is_outside))
+
+    async def _put(self, taken: Taken) -> None:
+        """Put a firing in the lane where it goes next."""
+        if taken.outside_now:
+            wait = self._outside.put(taken.automation, taken, time.monotonic())
+        else:
+            wait = self._inside.put(taken.automation, taken, time.monotonic(), taken.weight)
         if wait is not None:
-            await settle(message, wait)
+            taken.went_through(wait)
+            await settle(taken.message, taken.wait)
         self._begin()
 
     def _begin(self) -> None:
         """Work on as many firings as there are places for."""
-        while not self._stopping and (chosen := self._lanes.next()) is not None:
-            lane, message = chosen
-            task = asyncio.create_task(self._work(message))
-            self._running[task] = message
-            task.add_done_callback(partial(self._finished, lane))
+        for lanes in (self._inside, self._outside):
+            while not self._stopping and (chosen := lanes.next()) is not None:
+                lane, taken = chosen
+                task = asyncio.create_task(self._work(taken))
+                self._running[task] = taken
+                task.add_done_callback(partial(self._finished, lanes, lane))
 
-    def _finished(self, lane: str, task: asyncio.Task[None]) -> None:
+    def _finished(self, lanes: Lanes[Taken], lane: str, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        self._lanes.finished(lane, time.monotonic())
+        lanes.finished(lane, time.monotonic())
         self._begin()
 
-    async def _work(self, message: Msg) -> None:
+    async def _work(self, taken: Taken) -> None:
         try:
-            wait = await self._carry_out(message)
+            taken.went_through(await self._carry_out(taken))
         except asyncio.CancelledError:
-            await settle(message, 0.0)
+            await settle(taken.message, 0.0)
             raise
-        await settle(message, wait)
+        if taken.outside_later and not self._stopping:
+            taken.outside_now, taken.outside_later = True, False
+            await self._put(taken)
+        else:
+            await settle(taken.message, 0.0 if taken.outside_later else taken.wait)
 
-    async def _carry_out(self, message: Msg) -> float | None:
+    async def _carry_out(self, taken: Taken) -> float | None:
         """Give the seconds until the firing should come again, None when it is done with."""
+        message = taken.message
         try:
             try:
-                return await self._executor.run(wire.decode(message.data))
+                event = wire.decode(message.data)
+                return await self._executor.run(event, outside=taken.outside_now, first=taken.first)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidFiring) as error:
                 await self._bury(message, str(error))
                 return None
@@ -171,11 +198,17 @@ class ActionRunner:
 
     async def _keep_alive(self) -> None:
         """Tell the broker now and then of the firings that are worked on or wait for their turn here."""
+        every = self.settings.ack_wait_seconds / 3
         while True:
-            await asyncio.sleep(self.settings.ack_wait_seconds / 3)
-            with suppress(NatsError):
-                for message in (*self._running.values(), *self._lanes.held()):
-                    await message.in_progress()
+            await asyncio.sleep(every)
+            now = time.monotonic()
+            in_hand = (*self._running.values(), *self._inside.held(), *self._outside.held())
+            for number, taken in enumerate(each for each in in_hand if now - each.told >= every):
+                taken.told = now
+                with suppress(NatsError):  # also what was settled meanwhile
+                    await taken.message.in_progress()
+                if not number % _TURN:
+                    await asyncio.sleep(0)
 
     async def _watch_consumer(self) -> None:
         """Create the consumer again should it be deleted: pulling from none would only spin."""

@@ -47,6 +47,8 @@ class Webhook:
     name = "webhook"
     delays_seconds = (5.0, 30.0, 120.0, 600.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0)
     plain_fields = frozenset({"method", "secret", "timeout"})
+    outside = True
+    pure = False
 
     def problems(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find URLs whose host an event could choose, values of secrets, and headers that are ours."""

@@ -51,8 +51,17 @@ class Log:
     async def create_once(self, subject: str, data: bytes) -> bool:
         """Write what must exist once for ever; see `writer.create_once`. Those of stream FIRE share batches."""
         if subject.startswith(streams.FIRE_SUBJECTS):
-            return await self._once.write(subject, data)
+            return await self._once.write((subject, data))
         return await writer.create_once(self.nc, subject, data)
+
+    async def create_together_once(self, *messages: tuple[str, bytes]) -> bool:
+        """Write messages of stream FIRE that must each exist once for ever, all or none of them.
+
+        Done only in the company of others, with whom they share a batch. False says that this call has written none:
+        one may exist already, and `create_once` tells for each. Raises LogUnavailable when it is open whether they were
+        written.
+        """
+        return await self._once.write(*messages)
 
     async def get(self, position: int) -> Record | Poison:
         """Read one entry. Raises LogError when there is none at this position."""

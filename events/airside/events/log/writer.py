@@ -132,17 +132,20 @@ async def append_singly(nc: Client, messages: list[Outgoing]) -> list[Placed]:
     return await asyncio.gather(*(append(nc, message) for message in messages))
 
 
-async def create_batch_once(nc: Client, messages: Sequence[tuple[str, bytes]]) -> None:
+async def create_batch_once(nc: Client, messages: Sequence[tuple[str, bytes]]) -> bool:
     """Write messages, given as subject and data, that must each exist once for ever: all of them or none.
 
-    Raises ApiError or another LogError when one exists already or is refused, LogUnavailable when none may be stored
-    or all: `create_once` tells for each.
+    Tells whether they were written: False when one of them exists already. Raises ApiError or another LogError when one
+    is refused, LogUnavailable when none may be stored or all: `create_once` tells for each.
     """
     outgoing_ones = [Outgoing(subject, data, "") for subject, data in messages]
     try:
         await _commit(nc, outgoing_ones, lambda _: dict(_FIRST_ON_SUBJECT))
     except ApiError as error:
+        if error.code in _WRONG_LAST or (error.code == _NO_ROOM and "per subject" in str(error)):
+            return False
         raise _translated(error) from error
+    return True
 
 
 def _identified(message: Outgoing) -> dict[str, str]:
