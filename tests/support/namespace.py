@@ -16,7 +16,12 @@ from dataclasses import dataclass, field
 import pytest
 
 _ALL_PROTOCOLS = 3
-_NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
+_IPV4, _IPV6 = 0x0800, 0x86DD
+_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
+#: Headers of IPv6 that stand before what a packet carries.
+_EXTENSIONS = frozenset({0, 43, 44, 60})
+#: What neighbours say to each other by ICMPv6, as they do by ARP: who is there, and which groups they listen to.
+_NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})
 _SYN, _ACK = 0x02, 0x10
 
 
@@ -30,13 +35,14 @@ class Seen:
 
 
 class Namespace:
-    """One namespace. `outside` is this machine's address on the pair, `inside` the namespace's own."""
+    """One namespace. `outside` is this machine's address on the pair, and `outside6` its other one, by IPv6."""
 
     def __init__(self) -> None:
         number = os.getpid() % 250 + 1
         self.name = f"airside-{os.getpid()}"
         self.here, self.there = f"as{os.getpid()}h", f"as{os.getpid()}n"
         self.outside, self.inside = f"10.213.{number}.1", f"10.213.{number}.2"
+        self.outside6, self.inside6 = f"fd00:a15:{number:x}::1", f"fd00:a15:{number:x}::2"
         self.seen = Seen()
 
     @classmethod
@@ -78,11 +84,14 @@ class Namespace:
         _run("ip", "netns", "add", self.name)
         _run("ip", "link", "add", self.here, "type", "veth", "peer", "name", self.there, "netns", self.name)
         _run("ip", "addr", "add", f"{self.outside}/30", "dev", self.here)
+        _run("ip", "addr", "add", f"{self.outside6}/64", "dev", self.here, "nodad")
         _run("ip", "link", "set", self.here, "up")
         _run(*self.command("ip", "addr", "add", f"{self.inside}/30", "dev", self.there))
+        _run(*self.command("ip", "addr", "add", f"{self.inside6}/64", "dev", self.there, "nodad"))
         _run(*self.command("ip", "link", "set", "lo", "up"))
         _run(*self.command("ip", "link", "set", self.there, "up"))
         _run(*self.command("ip", "route", "add", "default", "via", self.outside))
+        _run(*self.command("ip", "-6", "route", "add", "default", "via", self.outside6))
 
     def _remove(self) -> None:
         for words in (("ip", "netns", "del", self.name), ("ip", "link", "del", self.here)):
@@ -98,26 +107,42 @@ class Namespace:
     def _read(self, sniffer: socket.socket) -> None:
         while True:
             try:
-                self._note(sniffer.recv(65_535))
+                frame, (_, _, kind, *_) = sniffer.recvfrom(65_535)
+                self._note(frame, inwards=kind == socket.PACKET_OUTGOING)
             except TimeoutError:
                 continue
             except OSError:
                 return
 
-    def _note(self, frame: bytes) -> None:
-        """Take note of an IPv4 packet. (Between neighbours there are also ARP and what IPv6 says of itself.)"""
-        if struct.unpack("!H", frame[12:14])[0] != 0x0800:
+    def _note(self, frame: bytes, *, inwards: bool) -> None:
+        """Take note of a packet of IPv4 or IPv6. (Neighbours also say ARP, and its like by ICMPv6.)"""
+        found = {_IPV4: _of_ipv4, _IPV6: _of_ipv6}.get(struct.unpack("!H", frame[12:14])[0])
+        if found is None:
             return
-        packet = frame[14:]
-        protocol = _NAMES.get(packet[9], str(packet[9]))
-        source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
-        inner = packet[(packet[0] & 15) * 4 :]
+        number, target, inner = found(frame[14:])
+        protocol = _NAMES.get(number, str(number))
+        if protocol == "icmp6" and inner[0] in _NEIGHBOURS:
+            return
         _, to_port = struct.unpack("!HH", inner[:4]) if protocol in ("tcp", "udp") else (0, 0)
         self.seen.packets += 1
-        if source == self.inside:
+        if not inwards:
             self.seen.sent_to.add((protocol, target, to_port))
         elif protocol != "tcp" or inner[13] & (_SYN | _ACK) == _SYN:
             self.seen.asked_in.add((protocol, to_port))
+
+
+def _of_ipv4(packet: bytes) -> tuple[int, str, bytes]:
+    """Give the protocol, where it is sent, and what it carries."""
+    return packet[9], socket.inet_ntoa(packet[16:20]), packet[(packet[0] & 15) * 4 :]
+
+
+def _of_ipv6(packet: bytes) -> tuple[int, str, bytes]:
+    """Give the same of IPv6, whose packets may have further headers."""
+    following, target, inner = packet[6], socket.inet_ntop(socket.AF_INET6, packet[24:40]), packet[40:]
+    while following in _EXTENSIONS:
+        length = 8 if following == 44 else (inner[1] + 1) * 8
+        following, inner = inner[0], inner[length:]
+    return following, target, inner
 
 
 def _run(*words: str) -> str:
