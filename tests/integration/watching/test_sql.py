@@ -135,6 +135,17 @@ async def test_a_statement_that_takes_too_long_is_interrupted(shop: Database) ->
         await Watching.url(URL + "endless&max=i&timeout=300ms").look()
 
 
+async def test_a_moment_with_a_zone_is_told_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database("duckdb", tmp_path / "zoned.db")
+    database.run("CREATE TABLE orders (updated_at TIMESTAMPTZ)")
+    monkeypatch.setenv("SHOP_URL", database.url)
+    eyes = Watching.url(URL + "orders&max=updated_at&count=yes")
+    assert await eyes.look() == []
+    database.run("INSERT INTO orders VALUES ('2026-11-22 07:00:00.5+01:00')")
+    [event] = await eyes.look()
+    assert (event["payload"]["max"], event["payload"]["rows"]) == ("2026-11-22T06:00:00.500000+00:00", 1)
+
+
 def read(database: str, table: str, **more: str) -> target.SqlTarget:
     options = "".join(f"&{name}={value}" for name, value in more.items())
     return target.read(f"sql+env://DB?table={table}{options}", {"DB": database})

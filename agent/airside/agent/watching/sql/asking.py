@@ -59,10 +59,18 @@ def _by_duckdb(target: SqlTarget) -> Any:
     except ImportError as error:
         raise WatchRefused("watching a DuckDB file needs duckdb: pip install duckdb") from error
     wanted = ["count(*)"] if target.counts else []
-    wanted += [f"max({_quoted(target.max_column)})"] if target.max_column else []
     where = f"{_quoted(target.schema or 'main')}.{_quoted(target.table)}"
     with duckdb.connect(_file(target), read_only=True) as connection, _bounded(target, connection.interrupt):
-        return connection.execute(f"SELECT {', '.join(wanted)} FROM {where}").fetchone()  # noqa: S608 - quoted
+        moment = False
+        if target.max_column:
+            largest = f"max({_quoted(target.max_column)})"
+            kind = str(connection.sql(f"SELECT {largest} FROM {where}").types[0])  # noqa: S608 - quoted; reads nothing
+            moment = kind == "TIMESTAMP WITH TIME ZONE"
+            wanted.append(f"make_timestamp(epoch_us({largest}))" if moment else largest)
+        row = connection.execute(f"SELECT {', '.join(wanted)} FROM {where}").fetchone()  # noqa: S608 - quoted
+    if moment and row and row[-1] is not None:  # asked for as it is, DuckDB would want pytz here
+        return *row[:-1], row[-1].replace(tzinfo=UTC)
+    return row
 
 
 def _by_sqlalchemy(target: SqlTarget) -> Any:
