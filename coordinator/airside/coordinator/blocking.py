@@ -53,4 +53,5 @@ class DaemonThreads:
                 deliver(result.set_result, value)
 
         threading.Thread(target=work, name=f"airside-{function.__name__}", daemon=True).start()
-        return await asyncio.wait_for(result, timeout)
+        async with asyncio.timeout(timeout):
+            return await result

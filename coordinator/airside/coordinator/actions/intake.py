@@ -52,8 +52,8 @@ class Intake:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._subscription is not None:
             with suppress(NatsError, TimeoutError):  # the connection may be gone already
-                drained: Awaitable[None] = self._subscription.drain()  # type: ignore[no-untyped-call]
-                await asyncio.wait_for(drained, _SILENCE_SECONDS)
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
 
     async def _ask(self) -> None:
         while True:

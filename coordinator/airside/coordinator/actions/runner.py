@@ -91,7 +91,8 @@ class ActionRunner:
         self._stopping = False
         await self._ensure_consumer()
         try:
-            nc = await asyncio.wait_for(self._broker.connect(), CONNECT_TIMEOUT_SECONDS)  # alone it would wait for ever
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):  # alone it would wait for ever
+                nc = await self._broker.connect()
         except (TimeoutError, OSError, NatsError) as error:
             raise LogUnavailable(f"no NATS server answers the action runner: {error!r}") from error
         self._intake = Intake(nc, self.settings.consumer, self._receive)
