@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from airside.coordinator.coordinator import Coordinator
 
@@ -188,3 +189,61 @@ async def test_a_dry_run_says_what_would_change_and_changes_nothing(plane: Plane
     ]
     (held,) = (await client.get("/api/deployments")).json()["items"]
     assert (held["revision"], held["document"]["parameters"]) == (2, {"day": "today"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"parameters": {"day": "x", "rows": ' + "9" * 400 + "}}",
+        '{"parameters": {"day": "\\ud800"}}',
+        '{"parameters": {"day": "x", "rows": NaN}}',
+        '{"parameters": {"day": "x"}, "scheduled_for": "0001-01-01T00:00:00+14:00"}',
+        '{"parameters": {"day": "x"}, "scheduled_for": "9999-12-31T23:59:59-14:00"}',
+    ],
+    ids=["a number without end", "half a character", "no number", "before all time", "after all time"],
+)
+async def test_what_cannot_be_written_down_is_refused_and_starts_nothing(plane: Plane, body: str) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json=NIGHTLY)
+    headers = {"Content-Type": "application/json"}
+    refused = await client.post("/api/deployments/nightly/prod/run", content=body, headers=headers)
+    assert refused.status_code in (400, 422)
+    assert refused.json()["type"].rpartition(":")[2] in ("malformed-json", "invalid-request")
+    assert (await client.get("/api/runs")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"parameters_schema": {"type": "banana"}}, "parameters_schema"),
+        ({"parameters_schema": {"properties": {"day": {"pattern": "(?=x)"}}}}, "parameters_schema"),
+        ({"parameters_schema": {"properties": {"day": {"$ref": "http://127.0.0.1:1/x"}}}}, "parameters_schema"),
+        ({"parameters": {"day": 7}}, "parameters.day"),
+        ({"parameters": {"night": "x"}}, "parameters.night"),
+        ({"flow": ".."}, "flow"),
+        ({"storage": {"kind": "git", "url": "--upload-pack=touch /tmp/x"}}, "storage.url"),
+        ({"storage": {"kind": "git", "url": "ext::sh -c id"}}, "storage.url"),
+        ({"storage": {"kind": "git", "url": "ssh://-oProxyCommand=id/x"}}, "storage.url"),
+        ({"storage": {"kind": "git", "url": "https://git.example/x", "ref": "--upload-pack=id"}}, "storage.ref"),
+    ],
+)
+async def test_what_no_run_could_be_started_with_is_refused_when_it_is_applied(
+    plane: Plane, more: dict[str, Any], field: str
+) -> None:
+    _, client = plane
+    refused = await client.post("/api/deployments", json={**NIGHTLY, **more})
+    assert refused.status_code == 422
+    assert [problem["field"] for problem in refused.json()["problems"]] == [field]
+    assert (await client.get("/api/deployments")).json()["items"] == []
+
+
+async def test_a_text_that_grows_when_its_aliases_are_written_out_is_refused_at_once(plane: Plane) -> None:
+    _, client = plane
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    headers = {"Content-Type": "application/yaml"}
+    for text in (bomb, "a: " + "[" * 20_000, "name: x\nname: y\n"):
+        refused = await client.post("/api/deployments", content=text, headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:airside:problem:malformed-yaml")

@@ -47,6 +47,8 @@ class InvalidDeployment(AirsideError):
 def _one_name(text: str) -> str:
     if not text.isprintable() or text != text.strip() or "/" in text:
         raise ValueError("must be printable, without `/` and without spaces around it")
+    if text in (".", ".."):
+        raise ValueError("must be a name: addresses take `.` and `..` away")
     return text
 
 

@@ -42,7 +42,15 @@ def _without_password(address: str) -> str:
         raise ValueError("must hold no password; name it in `credentials`, as block:code")
     if split.scheme in ("http", "https") and split.username:
         raise ValueError("must hold no user or token; name it in `credentials`, as block:code")
+    if address.startswith("-") or split.netloc.startswith("-") or "::" in address.partition("/")[0]:
+        raise ValueError("must be an address, as https://git.example/team/etl.git; options and `ext::` are not taken")
     return address
+
+
+def _no_option(text: str) -> str:
+    if text.startswith("-"):
+        raise ValueError("must not begin with `-`")
+    return text
 
 
 def _credentials(text: str) -> str:
@@ -64,7 +72,9 @@ class Storage(Strict):
     kind: Literal["path", "folder", "git", "fsspec"] = "path"
     path: Line | None = Field(None, description="of kinds path and folder: on the agent's machine")
     url: Address | None = Field(None, description="of kind git, and of kind fsspec: s3:// gs:// abfs:// sftp://")
-    ref: Line | None = Field(None, description="of kind git: a branch, tag or commit")
+    ref: Annotated[Line, AfterValidator(_no_option)] | None = Field(
+        None, description="of kind git: a branch, tag or commit"
+    )
     folder: Line | None = Field(None, description="the folder inside it where the project is")
     options: dict[str, bool | int | Line] = Field(
         {}, max_length=20, description="of kind fsspec: how to reach it, as endpoint_url or host_key; never a secret"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import yaml
 from fastapi import Body, Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from airside.coordinator.api import documents, examples
 from airside.coordinator.api.automations import read_text
@@ -22,7 +22,7 @@ from airside.coordinator.deployments.starting import Asked, ParametersRefused, S
 from airside.coordinator.deployments.store import NoSuchDeployment, NoSuchSchedule, OtherProject
 from airside.coordinator.engine.ticks import wall_clock
 from airside.coordinator.scheduling.slots import coming
-from airside.events import deployments
+from airside.events import deployments, yaml_text
 from airside.events.deployments import Deployment, InvalidDeployment
 from airside.events.exceptions import Problem
 from airside.events.wire import WireRelated, to_micros
@@ -44,8 +44,17 @@ _EXAMPLE: Final = {
 }
 _NEXT: Final = {"schedule": "early", "at": "2026-11-23T06:00:00+01:00", "timezone": "Europe/Amsterdam"}
 _SWITCHED: Final = {"name": "nightly/prod", "schedule": "early", "revision": 2, "enabled": False}
+#: Years in which runs may be asked for.
+_FIRST: Final = 1970
+_LAST: Final = 2200
 _CHANGED: Final = {"items": [{"name": "nightly/prod", "revision": 1, "change": "created"}], "next": None}
 _STARTED: Final = {**examples.ACCEPTED_CHANGE, "id": "run://airside/0198f7ab-93b4-7d6c-8a58-3c1f1f1f1f1f"}
+
+
+def _near(moment: datetime) -> datetime:
+    if not _FIRST <= moment.year < _LAST:
+        raise ValueError(f"must be a moment of the years {_FIRST} to {_LAST - 1}")
+    return moment.astimezone(UTC)
 
 
 class Start(BaseModel):
@@ -56,7 +65,9 @@ class Start(BaseModel):
     parameters: dict[str, JsonValue] = Field({}, description="in place of those of the deployment")
     infrastructure: dict[str, JsonValue] = Field({}, description="settings in place of the deployment's")
     idempotency_key: str = Field("", max_length=200, description="asking again with it gives the same run")
-    scheduled_for: AwareDatetime | None = Field(None, description="when it is to start; now when left out")
+    scheduled_for: Annotated[AwareDatetime, AfterValidator(_near)] | None = Field(
+        None, description="when it is to start; now when left out"
+    )
     parent: str = Field("", max_length=1_000, description="id of the run that asks for it")
 
 
@@ -195,7 +206,7 @@ async def run_deployment(request: Request, flow: str, name: str, wanted: StartBo
                 parameters=asked.parameters,
                 infrastructure=asked.infrastructure,
                 key=asked.idempotency_key,
-                due=to_micros(asked.scheduled_for.astimezone(UTC)) if asked.scheduled_for else None,
+                due=to_micros(asked.scheduled_for) if asked.scheduled_for else None,
                 by=principal.name,
                 related=related,
             ),
@@ -224,7 +235,7 @@ async def _switch_schedule(request: Request, name: str, schedule: str, *, enable
 
 def _parse(text: str) -> list[Deployment]:
     try:
-        data = yaml.safe_load(text)
+        data = yaml_text.load(text)
     except yaml.YAMLError as error:
         raise ApiProblem(400, "malformed-yaml", f"The body is not valid YAML: {str(error)[:300]}.") from error
     given = deployments.members(data)
@@ -235,7 +246,8 @@ def _parse(text: str) -> list[Deployment]:
     for place, document in enumerate(given):
         try:
             parsed = deployments.parse(_plain(document))
-            _check_schedules(parsed)
+            if mistakes := deployed.mistakes(parsed):
+                raise InvalidDeployment(mistakes)
             found.append(parsed)
         except InvalidDeployment as error:
             prefix = f"{place}." if several else ""
@@ -243,17 +255,6 @@ def _parse(text: str) -> list[Deployment]:
     if problems:
         raise invalid("invalid-deployment", "The deployment is refused; nothing is applied.", problems)
     return found
-
-
-def _check_schedules(document: Deployment) -> None:
-    """Check what the schedules' runs will be given. Raises InvalidDeployment."""
-    problems = [
-        Problem(f"schedules.{place}.{one.field}", one.message)
-        for place, schedule in enumerate(document.schedules)
-        for one in deployed.problems(document, document.parameters | schedule.parameters)
-    ]
-    if problems:
-        raise InvalidDeployment(problems)
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,11 @@
 """The kind of route every endpoint is: it lets in whom the table of permissions names, and nobody else."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, NoReturn
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
@@ -29,6 +32,35 @@ class GuardedRoute(APIRoute):
             if principal is None or principal.role not in allowed:
                 raise forbidden(principal, sorted(allowed))
         await super().handle(scope, receive, send)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the handler, which reads bodies strictly."""
+        handler = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handler(_StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+class _StrictRequest(Request):
+    """A request whose JSON holds what can be written down again: no NaN, no half characters, no endless numbers."""
+
+    async def json(self) -> Any:
+        """Decode the body. Raises JSONDecodeError."""
+        if not hasattr(self, "_json"):
+            text = (await self.body()).decode()
+            found = json.loads(text, parse_constant=_refused)
+            try:
+                orjson.dumps(found)
+            except orjson.JSONEncodeError as error:
+                raise json.JSONDecodeError(str(error), "", 0) from None
+            self._json = found
+        return self._json
+
+
+def _refused(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is no JSON", name, 0)
 
 
 def forbidden(principal: Principal | None, allowed: Iterable[str]) -> ApiProblem:

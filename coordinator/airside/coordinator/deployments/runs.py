@@ -50,6 +50,21 @@ def problems(document: Deployment, parameters: Mapping[str, Any]) -> list[Proble
     return [Problem(f"parameters{one.field.removeprefix('input')}", one.message) for one in found]
 
 
+def mistakes(document: Deployment) -> list[Problem]:
+    """Check a document's schema and the parameters that it gives itself, so that no run meets them first."""
+    try:
+        answers.check(document.parameters_schema)
+    except answers.BadSchema as error:
+        return [Problem("parameters_schema", str(error))]
+    own = [one for one in problems(document, document.parameters) if one.message != answers.REQUIRED]
+    planned = [
+        Problem(f"schedules.{place}.{one.field}", one.message)
+        for place, schedule in enumerate(document.schedules)
+        for one in problems(document, document.parameters | schedule.parameters)
+    ]
+    return own or planned
+
+
 def scheduled(
     held: Held,
     run: str,

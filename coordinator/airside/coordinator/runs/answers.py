@@ -11,15 +11,18 @@ from typing import Any, Final
 import orjson
 import re2
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
 from airside.events.exceptions import Problem
 
 MAX_BYTES: Final = 64 * 1024
+REQUIRED: Final = "is required"
 _MAX_STEPS: Final = 50_000
 _MAX_PROBLEMS: Final = 20
+#: Keywords whose values are no schemas.
+_DATA: Final = frozenset({"default", "examples", "const", "enum"})
 
 
 class BadSchema(ValueError):
@@ -28,6 +31,44 @@ class BadSchema(ValueError):
 
 class _TooMuch(Exception):
     """The answer takes too long to check."""
+
+
+def check(schema: Mapping[str, Any]) -> None:
+    """Look whether a schema is one by which anything can be checked. Raises BadSchema, which says where it is not."""
+    if len(orjson.dumps(schema)) > MAX_BYTES:
+        raise BadSchema(f"the schema has more than {MAX_BYTES:,} bytes")
+    try:
+        for path, keyword, value in _keywords(schema, ()):
+            _check_keyword(".".join([*path, keyword]), keyword, value)
+        Draft202012Validator.check_schema(dict(schema))
+    except SchemaError as error:
+        place = ".".join(map(str, error.absolute_path))
+        raise BadSchema(f"{place}: {error.message[:200]}".removeprefix(": ")) from None
+    except RecursionError:
+        raise BadSchema("the schema is nested too deep") from None
+
+
+def _keywords(schema: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Give all that stands in a schema, but for what is only data."""
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            yield path, str(key), value
+            if key not in _DATA:
+                yield from _keywords(value, (*path, str(key)))
+    elif isinstance(schema, list):
+        for place, value in enumerate(schema):
+            yield from _keywords(value, (*path, str(place)))
+
+
+def _check_keyword(place: str, keyword: str, value: Any) -> None:
+    if keyword in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+        raise BadSchema(f"{place}: must lead to a place in the schema itself, as #/$defs/Window")
+    patterns = list(value) if keyword == "patternProperties" and isinstance(value, Mapping) else []
+    for pattern in [value] if keyword == "pattern" and isinstance(value, str) else patterns:
+        try:
+            re2.compile(pattern)
+        except re2.error as error:
+            raise BadSchema(f"{place}: {pattern[:100]!r} is no pattern that RE2 takes: {error}") from None
 
 
 def problems(schema: Mapping[str, Any], answer: Any) -> list[Problem]:
@@ -55,7 +96,7 @@ def _told(error: ValidationError) -> Iterator[Problem]:
     if error.validator == "required" and isinstance(error.instance, Mapping):
         for name in error.validator_value:
             if name not in error.instance:
-                yield Problem(f"{place}.{name}", "is required")
+                yield Problem(f"{place}.{name}", REQUIRED)
     elif error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
             yield Problem(f"{place}.{name}", "is not asked for")

@@ -73,7 +73,10 @@ def _change(name: str, word: str, body: dict[str, Any] | None) -> None:
     from airside.sdk.client import path
 
     with options.connect() as client:
+        is_known = any(item["name"] == name for item in client.get("/api/queues")["items"])
         client.request("POST", path("queues", name, word), body=body)
+    if not is_known:
+        output.note(f"no deployment and no agent names {output.plain(name)} so far")
 
 
 def _wait(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from airside.events import deployments
+from airside.events import deployments, yaml_text
 from airside.events.exceptions import Problem
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def read(file: Path) -> list["Deployment"]:
     if file.stat().st_size > _MAX_FILE_BYTES:
         raise deployments.InvalidDeployment([Problem("", "is larger than 1 MB")])
     try:
-        found = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        found = yaml_text.load_all(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise deployments.InvalidDeployment([Problem("", f"not valid YAML: {error}")]) from None
     documents = [entry for one in found if one is not None for entry in deployments.members(one)]
     if not documents:

@@ -35,7 +35,7 @@ async def fetch(settings: Mapping[str, Any], into: Path, cache: Path | None = No
         raise CannotPrepare("storage git: ref must be a branch, a tag or a commit")
     environment = _environment(url, login)
     target = into / "code"
-    await _git(environment, "init", "--quiet", str(target))
+    await _git(environment, "init", "--quiet", "--template=", str(target))
     await _git(environment, "-C", str(target), "fetch", "--quiet", "--depth", "1", "--", url, ref)
     await _git(environment, "-C", str(target), "checkout", "--quiet", "--detach", "FETCH_HEAD")
     version = (await _git(environment, "-C", str(target), "rev-parse", "HEAD")).strip()
