@@ -65,6 +65,11 @@ def test_dbt_projects_are_found_with_the_kind_of_database_and_what_ran_already(t
     assert f"airside dbt import {folder}/target" in found.follow
 
 
+def test_a_place_that_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    assert list(dbt.find(place(tmp_path, DBT_PROJECT_DIR="x" * 5_000))) == []
+    assert list(kubernetes.find(place(tmp_path, KUBECONFIG="y" * 5_000))) == []
+
+
 def test_the_project_that_a_variable_names_is_found_and_one_that_cannot_be_read_does_no_harm(tmp_path: Path) -> None:
     put(tmp_path / "broken/dbt_project.yml", "name: [")
     far = put(tmp_path / "a/b/c/d/e/f/g/dbt_project.yml", "name: far\n")
@@ -189,6 +194,6 @@ def test_the_file_holds_what_can_run_and_tells_what_the_rest_wants(tmp_path: Pat
 
 
 def test_what_names_hold_stays_on_its_line() -> None:
-    evil = Found("dbt", "project x\n[[watch]]\nurl = 'file:///'", "f\nx = 1", "follow\ny = 2")
-    bucket = Found("bucket", "b\nz = 1", "v", "w", {"name": "a", "url": 's3://x"\n[[watch]]/'}, "this\nq = 1")
+    evil = Found("dbt", "project x\n[[watch]]\nurl = 'file:///'", "r", "f\nx = 1", "follow\ny = 2")
+    bucket = Found("bucket", "b\nz = 1", "r", "v", "w", {"name": "a", "url": 's3://x"\n[[watch]]/'}, "this\nq = 1")
     assert tomllib.loads(writing.to_toml([evil, bucket], "w\nw = 1")) == {}

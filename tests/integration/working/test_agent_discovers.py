@@ -64,6 +64,15 @@ def test_what_is_discovered_is_written_to_a_file_that_an_agent_watches(
 
     up = Up(tmp_path / "server").start()
     environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(tmp_path / "agent")}
+    monkeypatch.setenv("AIRSIDE_URL", up.url)
+    with up.client() as client:
+        assert client.get("/api/events", params={"type": "resource.discovered"}).json()["items"] == []
+        assert "and knew 0" in airside("agent", "discover", "--report").err
+        again = airside("agent", "discover", "--report").err
+        assert "the server was told of 0 things" in again
+        told_of = client.get("/api/events", params={"type": "resource.discovered"}).json()["items"]
+    assert {one["resource"]["id"] for one in told_of} >= {"dbt://shop", "s3://lake/raw", "database://warehouse_url"}
+    assert not any(word in str(told_of) for word in (PASSWORD, "db.example", str(tmp_path)))
     command = [AIRSIDE, "agent", "start", "--watch", "watchers.toml"]
     agent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:

@@ -5,7 +5,8 @@
     dbt, airflow, cron, variables, kubernetes
                  what each knows to look for; a new one is a module with `find(place)` and one entry in `command`
     writing      the file of watchers that is made of it
+    reporting    events that tell the server of it, when somebody asks for that
     command      `airside agent discover`
 
-Nothing is sent and nothing is changed: files are read, and loopback alone is asked whether an Airflow answers there.
+Nothing is sent unasked and nothing is changed: files are read, and loopback alone is asked whether an Airflow answers.
 """

@@ -37,6 +37,7 @@ def find(place: Place) -> Iterator[Found]:
     yield Found(
         "airflow",
         f"Airflow {version} at {rest}" if version else f"Airflow at {rest}",
+        f"airflow://{label(instance)}",
         str(file or variable or rest),
         "a watcher; or, without asking: pip install 'airside[airflow]' where Airflow runs",
         watch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from airside.sdk.cli import output, tree
+from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.failures import Failure
 from airside.sdk.cli.options import AsJson
 
@@ -29,12 +29,15 @@ def discover(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write a new file of watchers, for `agent start --watch`."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Tell the server of what was found: an event for each thing, once.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at what is on this machine that Airside could follow: dbt, Airflow, Prefect, databases, buckets, cron.
 
-    Nothing is sent and nothing is changed. Files and variables are read, and no value of theirs is shown that may be a
-    secret. An Airflow is asked for its version, on loopback alone.
+    Nothing is changed, and nothing is sent without --report. Files and variables are read, and no value of theirs is
+    shown that may be a secret. An Airflow is asked for its version, on loopback alone.
     """
     from airside.agent.discovering import writing
     from airside.agent.discovering.place import Place
@@ -45,6 +48,8 @@ def discover(
     found = list(_find(Place(os.environ, Path.home(), looked)))
     if file is not None:
         _write(file, writing.to_toml(found, file.name))
+    if report and found:
+        _report(found)
     if as_json:
         output.as_json([one.to_dict() for one in found])
         return
@@ -59,6 +64,7 @@ def discover(
 discover.epilog = tree.examples(  # type: ignore[attr-defined]
     "airside agent discover",
     "airside agent discover ~/projects /srv/dbt -o watchers.toml",
+    "airside agent discover --report",
     "airside agent discover --json",
 )
 
@@ -67,6 +73,18 @@ def _find(place: "Place") -> "Iterator[Found]":
     for name in _FINDERS:
         find: Callable[[Place], Iterator[Found]] = import_module(f"airside.agent.discovering.{name}").find
         yield from find(place)
+
+
+def _report(found: "list[Found]") -> None:
+    import socket
+
+    from airside.agent.discovering import reporting
+
+    with options.connect() as client:
+        done = client.post_events(reporting.events(found, socket.gethostname() or "localhost"))
+    known = int(done.get("duplicates") or 0)
+    new = len(found) - known
+    output.note(f"the server was told of {output.count(new, 'thing')}, and knew {known:,}")
 
 
 def _write(file: Path, text: str) -> None:

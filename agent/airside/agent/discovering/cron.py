@@ -63,7 +63,13 @@ def _jobs(where: str, text: str, *, has_user: bool) -> Iterator[Found]:
             continue
         name = _program(command)
         told = f"airside events emit job.completed --resource job://cron/{label(name)}"
-        yield Found("cron", f"{when}  {name}", f"{where}:{number}", f"append to its line: && {told}")
+        yield Found(
+            "cron",
+            f"{when}  {name}",
+            f"job://cron/{label(name)}",
+            f"{where}:{number}",
+            f"append to its line: && {told}",
+        )
 
 
 def _program(command: str) -> str:

@@ -14,15 +14,16 @@ def find(place: Place) -> Iterator[Found]:
     """Find the projects below the folders, and that of DBT_PROJECT_DIR."""
     told = place.variable("DBT_PROJECT_DIR")
     files = [*place.files(projects.FILE_NAME), *([Path(told) / projects.FILE_NAME] if told else [])]
-    for file in dict.fromkeys(path.absolute() for path in files if path.is_file()):
+    for file in dict.fromkeys(path.absolute() for path in files if place.is_there(path)):
         project = projects.find(str(file.parent), file.parent)
         profile = project.settings.get("profile")
         connects = _connects(place, file.parent, profile) if isinstance(profile, str) else ""
         folder = shlex.quote(str(file.parent))
         follow = f"cd {folder} && airside dbt build"
-        if (project.target / "run_results.json").is_file():
+        if place.is_there(project.target / "run_results.json"):
             follow += f"; what ran already: airside dbt import {shlex.quote(str(project.target))}"
-        yield Found("dbt", f"project {project.name or file.parent.name}{connects}", str(file), follow)
+        name = project.name or file.parent.name
+        yield Found("dbt", f"project {name}{connects}", f"dbt://{name}", str(file), follow)
 
 
 def _connects(place: Place, folder: Path, profile: str) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 class Found:
     """One thing that Airside can follow. `where` is the file or variable that told of it.
 
+    `resource` is the id under which events are about it, as far as that is known before there are any.
     `follow` says how: a command, or that a watcher does. `watch` is then its `[[watch]]` table, and `wants` what it
     still lacks before it can run, '' when nothing.
     """
 
     kind: str
     what: str
+    resource: str
     where: str
     follow: str
     watch: Mapping[str, str] = field(default_factory=dict)

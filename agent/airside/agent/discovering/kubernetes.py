@@ -15,7 +15,7 @@ def find(place: Place) -> Iterator[Found]:
     """Find one cluster; of a kubeconfig only the names of its contexts are read."""
     wants = "" if place.has("kubernetes_asyncio") else "pip install 'airside[kubernetes]'"
     account = place.root / _ACCOUNT
-    if place.variable("KUBERNETES_SERVICE_HOST") and (account / "token").exists():
+    if place.variable("KUBERNETES_SERVICE_HOST") and place.is_there(account / "token"):
         namespace = (place.text(account / "namespace") or "").strip()
         yield _found("cluster", namespace, "", f"the service account at {account}", wants)
         return
@@ -37,4 +37,4 @@ def _found(name: str, namespace: str, context: str, where: object, wants: str) -
     url = f"k8s://{label(name)}" + (f"/{namespace}" if namespace else "") + "?type=Warning&from=now"
     watch = {"name": label(f"k8s-{name}"), "url": url + (f"&context={quote(context, safe='')}" if context else "")}
     what = f"cluster {name}" + (f", namespace {namespace}" if namespace else "")
-    return Found("kubernetes", what, str(where), "a watcher of its warnings", watch, wants)
+    return Found("kubernetes", what, f"k8s://{label(name)}", str(where), "a watcher of its warnings", watch, wants)

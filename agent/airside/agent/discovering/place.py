@@ -42,6 +42,13 @@ class Place:
                 if name in names:
                     yield Path(at) / name
 
+    def is_there(self, file: Path) -> bool:
+        """Tell whether there is a file; one that this user may not see is not."""
+        try:
+            return file.is_file()
+        except OSError:
+            return False
+
     def text(self, file: Path) -> str | None:
         """Read a file; None when there is none that can be read."""
         try:

@@ -46,7 +46,9 @@ def _database(place: Place, name: str, dialect: str, value: str) -> Found:
     if not place.has("sqlalchemy"):
         wants.append("pip install 'airside[watch]'")
     watch = {"name": label(name), "url": f"sql+env://{name}?table=SCHEMA.TABLE"}
-    return Found("database", dialect, f"${name}", "a watcher of each table", watch, "; ".join(wants))
+    return Found(
+        "database", dialect, f"database://{label(name)}", f"${name}", "a watcher of each table", watch, "; ".join(wants)
+    )
 
 
 def _bucket_url(name: str, value: str) -> str | None:
@@ -68,7 +70,7 @@ def _bucket(place: Place, name: str, url: str) -> Found:
     watch = {"name": label(name), "url": f"{url}#from=now"}
     driver = _BUCKETS[scheme]
     wants = "" if place.has(driver) else f"pip install 'airside[{_EXTRAS[driver]}]'"
-    return Found("bucket", url, f"${name}", "a watcher of files that come", watch, wants)
+    return Found("bucket", url, url.rstrip("/"), f"${name}", "a watcher of files that come", watch, wants)
 
 
 def _prefect(name: str, value: str) -> Iterator[Found]:
@@ -81,4 +83,4 @@ def _prefect(name: str, value: str) -> Iterator[Found]:
         return
     place = f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{split.path.rstrip('/')}"
     watch = {"name": "prefect", "url": f"prefect{'s' if split.scheme == 'https' else ''}://{place}"}
-    yield Found("prefect", f"Prefect at {place}", f"${name}", "a watcher of its events", watch)
+    yield Found("prefect", f"Prefect at {place}", f"prefect://{place}", f"${name}", "a watcher of its events", watch)
