@@ -25,6 +25,10 @@ _MAX_PROBLEMS: Final = 20
 _DATA: Final = frozenset({"default", "examples", "const", "enum"})
 
 
+_QUIET: Final = re2.Options()
+_QUIET.log_errors = False  # what is wrong with a pattern is told to whoever sent it
+
+
 class BadSchema(ValueError):
     """The run's schema cannot be used to check answers."""
 
@@ -66,9 +70,10 @@ def _check_keyword(place: str, keyword: str, value: Any) -> None:
     patterns = list(value) if keyword == "patternProperties" and isinstance(value, Mapping) else []
     for pattern in [value] if keyword == "pattern" and isinstance(value, str) else patterns:
         try:
-            re2.compile(pattern)
+            re2.compile(pattern, _QUIET)
         except re2.error as error:
-            raise BadSchema(f"{place}: {pattern[:100]!r} is no pattern that RE2 takes: {error}") from None
+            said = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+            raise BadSchema(f"{place}: {pattern[:100]!r} is no pattern that RE2 takes: {said}") from None
 
 
 def problems(schema: Mapping[str, Any], answer: Any) -> list[Problem]:
@@ -139,7 +144,7 @@ def _bounded() -> Any:
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and re2.search(pattern, instance) is None:
+    if isinstance(instance, str) and re2.search(pattern, instance, _QUIET) is None:
         yield ValidationError(f"does not match {pattern}")
 
 
@@ -147,5 +152,5 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: A
     if isinstance(instance, Mapping):
         for pattern, schema in patterns.items():
             for name, value in instance.items():
-                if re2.search(pattern, name):
+                if re2.search(pattern, name, _QUIET):
                     yield from validator.descend(value, schema, path=name, schema_path=pattern)
