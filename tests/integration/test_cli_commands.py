@@ -151,8 +151,8 @@ def test_an_automation_lives_from_apply_to_rm(plane: Up, tmp_path: Path) -> None
     assert airside("automations", "disable", "lives").out == "disabled lives\n"
     plane.until(settled)
     assert airside("automations", "show", "lives", "--json").json["enabled"] is False
-    assert airside("automations", "enable", "lives").code == 0
-    assert airside("automations", "rm", "lives").code == 0
+    assert airside("automations", "enable", "lives", "--json").json == {"name": "lives", "enabled": True}
+    assert airside("automations", "rm", "lives", "--json").json == {"name": "lives", "deleted": True}
     plane.until(settled)
     assert "lives" not in [item["name"] for item in airside("automations", "ls", "--json").json]
 

@@ -41,6 +41,17 @@ def test_a_group_lists_its_commands_those_of_other_components_too(group: str, ex
         assert (ran.code, "Examples:" in ran.out) == (0, True), name
 
 
+@pytest.mark.parametrize(
+    "group",
+    ["automations", "blocks", "deployments", "events", "hooks", "limits", "queues", "resources", "runs", "tokens"],
+)
+def test_what_a_command_says_it_says_as_json_too_but_for_those_that_write_files_or_run_code(group: str) -> None:
+    without = {
+        name for name in commands(airside(group, "--help").out) if "--json" not in airside(group, name, "--help").out
+    }
+    assert without <= {"build", "export", "import", "schedule", "start"}
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import json, sys\n"

@@ -118,24 +118,24 @@ def show(name: Name, utc: Utc = False, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside automations enable sales-by-nine"))
-def enable(name: Name) -> None:
+def enable(name: Name, *, as_json: AsJson = False) -> None:
     """Let an automation fire again, on what happens from now on."""
     _change("POST", name, "enable")
-    output.line(f"enabled {name}")
+    output.done(f"enabled {name}", {"name": name, "enabled": True}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside automations disable sales-by-nine"))
-def disable(name: Name) -> None:
+def disable(name: Name, *, as_json: AsJson = False) -> None:
     """Stop an automation from firing. It keeps its revision."""
     _change("POST", name, "disable")
-    output.line(f"disabled {name}")
+    output.done(f"disabled {name}", {"name": name, "enabled": False}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside automations rm sales-by-nine"))
-def rm(name: Name) -> None:
+def rm(name: Name, *, as_json: AsJson = False) -> None:
     """Delete an automation. Its firings stay."""
     _change("DELETE", name)
-    output.line(f"deleted {name}")
+    output.done(f"deleted {name}", {"name": name, "deleted": True}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside automations firings sales-by-nine", "airside automations firings --json"))

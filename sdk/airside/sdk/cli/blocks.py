@@ -93,13 +93,13 @@ def set_(
 
 
 @app.command(epilog=tree.examples("airside blocks rm warehouse-git"))
-def rm(name: Name) -> None:
+def rm(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a block: what names it fails from now on."""
     from airside.sdk.client import path
 
     with options.connect() as client:
         client.request("DELETE", path("blocks", name))
-    output.line(f"removed {name}")
+    output.done(f"removed {name}", {"name": name, "removed": True}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside blocks types"))

@@ -121,26 +121,26 @@ def _further(run: str) -> str:
 
 
 @app.command(epilog=tree.examples("airside deployments pause nightly/prod"))
-def pause(name: Name) -> None:
+def pause(name: Name, *, as_json: AsJson = False) -> None:
     """Let its schedules start nothing more. Runs by hand still start."""
-    _switch(name, "pause", "paused")
+    _switch(name, "pause", "paused", as_json=as_json)
 
 
 @app.command(epilog=tree.examples("airside deployments resume nightly/prod"))
-def resume(name: Name) -> None:
+def resume(name: Name, *, as_json: AsJson = False) -> None:
     """Let its schedules start runs again from now on."""
-    _switch(name, "resume", "resumed")
+    _switch(name, "resume", "resumed", as_json=as_json)
 
 
 @app.command(epilog=tree.examples("airside deployments rm nightly/prod"))
-def rm(name: Name) -> None:
+def rm(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a deployment. Its runs stay on the log."""
     with options.connect() as client:
         client.request("DELETE", path_of(name))
-    output.line(f"removed {name}")
+    output.done(f"removed {name}", {"name": name, "removed": True}, json=as_json)
 
 
-def _switch(name: str, word: str, done: str) -> None:
+def _switch(name: str, word: str, done: str, *, as_json: bool) -> None:
     with options.connect() as client:
         client.request("POST", f"{path_of(name)}/{word}")
-    output.line(f"{name} is {done}")
+    output.done(f"{name} is {done}", {"name": name, "paused": word == "pause"}, json=as_json)

@@ -39,15 +39,15 @@ def ls(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside deployments schedule pause nightly/prod early"))
-def pause(name: Name, schedule: Schedule = "") -> None:
+def pause(name: Name, schedule: Schedule = "", *, as_json: AsJson = False) -> None:
     """Let one schedule start nothing more; the others go on."""
-    _switch(name, schedule, "pause", "paused")
+    _switch(name, schedule, "pause", "paused", as_json=as_json)
 
 
 @app.command(epilog=tree.examples("airside deployments schedule resume nightly/prod early"))
-def resume(name: Name, schedule: Schedule = "") -> None:
+def resume(name: Name, schedule: Schedule = "", *, as_json: AsJson = False) -> None:
     """Let one schedule start runs again from now on."""
-    _switch(name, schedule, "resume", "resumed")
+    _switch(name, schedule, "resume", "resumed", as_json=as_json)
 
 
 def at(run: dict[str, Any]) -> str:
@@ -59,7 +59,7 @@ def _name(schedule: dict[str, Any]) -> str:
     return str(schedule.get("name", "schedule"))
 
 
-def _switch(name: str, schedule: str, word: str, done: str) -> None:
+def _switch(name: str, schedule: str, word: str, done: str, *, as_json: bool) -> None:
     from urllib.parse import quote
 
     with options.connect() as client:
@@ -70,4 +70,5 @@ def _switch(name: str, schedule: str, word: str, done: str) -> None:
                 raise Failure(f"{name} {listed}", code=FAILED)
             schedule = names[0]
         client.request("POST", f"{path_of(name)}/schedules/{quote(schedule, safe='')}/{word}")
-    output.line(f"schedule {schedule} of {name} is {done}")
+    said = {"deployment": name, "schedule": schedule, "paused": word == "pause"}
+    output.done(f"schedule {schedule} of {name} is {done}", said, json=as_json)

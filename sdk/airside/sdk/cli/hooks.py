@@ -129,13 +129,13 @@ def show(name: Name, utc: Utc = False, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside hooks rm shop-repo"))
-def rm(name: Name) -> None:
+def rm(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a hook: its address answers 404 from now on. The events that came through it stay."""
     from airside.sdk.client import path
 
     with options.connect() as client:
         client.request("DELETE", path("hooks", name))
-    output.line(f"removed {name}")
+    output.done(f"removed {name}", {"name": name, "removed": True}, json=as_json)
 
 
 def _text(file: str) -> str:

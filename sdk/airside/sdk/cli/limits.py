@@ -86,10 +86,10 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside limits rm warehouse"))
-def rm(name: Name) -> None:
+def rm(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a limit: nothing of this name is limited any more."""
     from airside.sdk.client import path
 
     with options.connect() as client:
         client.request("DELETE", path("limits", name))
-    output.line(f"removed {name}")
+    output.done(f"removed {name}", {"name": name, "removed": True}, json=as_json)

@@ -37,6 +37,14 @@ def as_json_line(value: object) -> None:
     sys.stdout.flush()
 
 
+def done(text: str, value: object, *, json: bool) -> None:
+    """Say what was done, in a line or as JSON."""
+    if json:
+        as_json(value)
+    else:
+        line(text)
+
+
 def table(headers: Sequence[str], rows: Iterable[Row], *, empty: str = "nothing found") -> None:
     """Print rows: a table on a terminal, else a header and rows with tabs between."""
     found = [list(row) for row in rows]

@@ -44,29 +44,32 @@ def ls(utc: Utc = False, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside queues pause warehouse"))
-def pause(name: Name) -> None:
+def pause(name: Name, *, as_json: AsJson = False) -> None:
     """Hand out none of its runs until it is resumed. What runs goes on."""
     _change(name, "pause", None)
-    output.line(f"{name} is paused")
+    output.done(f"{name} is paused", {"name": name, "paused": True}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside queues resume warehouse"))
-def resume(name: Name) -> None:
+def resume(name: Name, *, as_json: AsJson = False) -> None:
     """Hand out its runs again."""
     _change(name, "resume", None)
-    output.line(f"{name} is resumed")
+    output.done(f"{name} is resumed", {"name": name, "paused": False}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside queues limit warehouse 3", "airside queues limit warehouse none"))
 def limit(
     name: Name,
     most: Annotated[str, typer.Argument(metavar="NUMBER", help="At most so many at once with all agents; or `none`.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Limit how many of its runs are with agents at once."""
     if most != "none" and not most.isdigit():
         raise Failure(f"`{most}` must be a number, or `none`")
-    _change(name, "limit", {"limit": None if most == "none" else int(most)})
-    output.line(f"{name}: {'no limit' if most == 'none' else most}")
+    slots = None if most == "none" else int(most)
+    _change(name, "limit", {"limit": slots})
+    output.done(f"{name}: {'no limit' if slots is None else slots}", {"name": name, "limit": slots}, json=as_json)
 
 
 def _change(name: str, word: str, body: dict[str, Any] | None) -> None:

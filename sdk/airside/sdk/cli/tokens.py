@@ -64,13 +64,17 @@ def ls(utc: Utc = False, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog=tree.examples("airside tokens revoke 2f6b0c1d9a8e7f65"))
-def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `airside tokens ls` shows it.")]) -> None:
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `airside tokens ls` shows it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Take a token back, at once and for good."""
     from airside.sdk.client import path
 
     with options.connect() as client:
         client.request("DELETE", path("tokens", token_id))
-    output.line(f"revoked {token_id}")
+    output.done(f"revoked {token_id}", {"id": token_id, "revoked": True}, json=as_json)
 
 
 def _end(text: str | None) -> str | None:
