@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,13 @@ def deployment(name: str, url: str, credentials: str) -> str:
     )
 
 
-def ended(up: Up, name: str) -> dict[str, Any]:
+def ended(up: Up, name: str, **environment: str) -> dict[str, Any]:
     """Start a run, have an agent carry out what waits, and give the event of its end."""
     started = airside(up, "deployments", "run", f"job/{name}", "--json")
     assert started.returncode == 0, started.stderr
     run = json.loads(started.stdout)["id"].rpartition("/")[2]
-    told = airside(up, "agent", "start", "-q", "default", "--drain", AIRSIDE_HOME=str(up.home.parent / "agent"))
+    home = str(up.home.parent / "agent")
+    told = airside(up, "agent", "start", "-q", "default", "--drain", AIRSIDE_HOME=home, **environment)
     assert told.returncode == 0, told.stderr
     assert SECRET not in told.stdout + told.stderr
     found: list[dict[str, Any]] = []
@@ -101,14 +103,17 @@ def test_an_agent_fetches_a_private_repository_with_a_block_and_its_secret_is_no
         (tmp_path / "deployment.yaml").write_text(deployment("private", url, "block:code"))
         applied = airside(up, "deployments", "apply", str(tmp_path / "deployment.yaml"))
         assert applied.returncode == 0, applied.stderr
-        assert ended(up, "private")["type"] == "flow_run.completed"
+        token = airside(up, "tokens", "create", "the agent", "--role", "agent", "--json")
+        text = json.loads(token.stdout)["token"]
+        assert ended(up, "private", AIRSIDE_TOKEN=text)["type"] == "flow_run.completed"
     with up.client() as client:
         lines = [line["message"] for line in client.get("/api/logs").json()["items"]]
         events = client.get("/api/events/export").text
         revealed = client.get("/api/events", params={"type": "audit.block_revealed"}).json()["items"]
     assert [line for line in lines if "block" in line] == ["block <Block code (git, revision 1): username, token> ***"]
     assert [line for line in lines if "itself" in line] == ["the token itself ***"]
-    assert [event["payload"]["name"] for event in revealed] == ["code", "code"]  # the agent's, then the run's own
+    who = [(event["payload"]["name"], event["payload"]["by"], event["payload"]["role"]) for event in revealed]
+    assert who == [("code", "the agent", "agent")] * 2  # to fetch, then by the run itself
     assert "git" in "".join(seen)
     assert SECRET not in events + "".join(seen)
     up.stop()
@@ -125,3 +130,21 @@ def test_a_block_that_is_missing_or_of_another_kind_is_said_so(up: Up, tmp_path:
         crashed = ended(up, name)
         assert said in crashed["payload"]["message"]
         assert SECRET not in str(crashed)
+
+
+def test_a_run_in_a_container_fetches_its_code_with_a_block_by_itself(up: Up, tmp_path: Path, repository: Path) -> None:
+    airside(up, "blocks", "set", "code", "-t", "git", "username=deploy", "token=-", stdin=SECRET)
+    with git_server.serving(repository.parent, f"deploy:{SECRET}", lambda: None) as url:
+        for name, code in (("block:code", 0), ("block:none", 1)):
+            storage = {"kind": "git", "url": f"{url}/code/.git", "credentials": name}
+            environment = {"AIRSIDE_URL": up.url, "AIRSIDE_RUN_STORAGE": json.dumps(storage)}
+            ran = subprocess.run(
+                [sys.executable, "-m", "airside.agent.run_one", "flows.py:job"],
+                env={**os.environ, **environment, "AIRSIDE_HOME": str(tmp_path / name), "TMPDIR": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+            assert (ran.returncode, "the server has no block `none`" in ran.stderr) == (code, bool(code)), ran.stderr
+            assert ("block <Block code (git, revision 1): username, token> ***" in ran.stdout) == (code == 0)
