@@ -247,3 +247,13 @@ async def test_a_text_that_grows_when_its_aliases_are_written_out_is_refused_at_
     for text in (bomb, "a: " + "[" * 20_000, "name: x\nname: y\n"):
         refused = await client.post("/api/deployments", content=text, headers=headers)
         assert (refused.status_code, refused.json()["type"]) == (400, "urn:airside:problem:malformed-yaml")
+
+
+async def test_runs_say_when_they_are_due(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/deployments", json=NIGHTLY)
+    asked = {"scheduled_for": "2100-01-01T06:00:00+01:00"}
+    run = (await client.post("/api/deployments/nightly/prod/run", json=asked)).json()["id"]
+    (listed,) = await scheduled(client, 1)
+    shown = (await client.get(f"/api/runs/{run}")).json()
+    assert listed["scheduled_for"] == shown["scheduled_for"] == "2100-01-01T05:00:00+00:00"

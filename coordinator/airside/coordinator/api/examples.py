@@ -80,6 +80,7 @@ RUN: Final[dict[str, Any]] = {
     "labels": {"owner": "sales-data"},
     "first_seen": "2026-11-22T08:00:01.301412Z",
     "last_seen": "2026-11-22T08:12:44.120077Z",
+    "scheduled_for": None,
     "first_position": 1100,
     "last_position": 1188,
 }

@@ -38,7 +38,10 @@ class RunsQuery(PageQuery):
 
 @routes.get("/api/runs", summary="List runs", responses=documents.answers(422, good=examples.page(examples.RUN)))
 async def list_runs(request: Request, wanted: Annotated[RunsQuery, Query()]) -> Response:
-    """Give runs of flows, DAGs, dbt commands and jobs, the ones first heard of last coming first."""
+    """Give runs of flows, DAGs, dbt commands and jobs, the ones first heard of last coming first.
+
+    `scheduled_for` is when a run of a deployment was to start.
+    """
     return await answer_page(
         plane_of(request),
         reads.list_runs,

@@ -91,7 +91,8 @@ def run(
     except ValueError as error:
         raise Failure(f"--wait: {error}") from error
     with options.connect() as client:
-        schema = client.get(path_of(name))["document"].get("parameters_schema") if parameters else None
+        where = path_of(name)
+        schema = client.get(where)["document"].get("parameters_schema") if parameters else None
     given = values("--parameter", parameters, schema)
     settings = infrastructure(infra)
     made = run_deployment(name, given, infrastructure=settings, wait=seconds, idempotency_key=key or None)

@@ -10,6 +10,9 @@ from airside.sdk.cli.options import AsJson, Utc
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its UUID alone.")]
 
+#: Characters of the parameters that are shown; `--json` has all.
+_MOST_SHOWN = 1_000
+
 app = tree.new_group(("runs",), "Look at runs and steer them: of flows, Airflow DAGs, dbt commands, OpenLineage jobs.")
 app.command("logs", epilog=run_logs.EXAMPLES)(run_logs.logs)
 
@@ -80,6 +83,7 @@ def show(run_id: RunId, utc: Utc = False, as_json: AsJson = False) -> None:
         [
             *((name, item[name]) for name in ("id", "source", "job", "job_name", "name", "url")),
             *((name, item[name]) for name in ("parent", "state", "attempt")),
+            *_asked(item, utc=utc),
             ("started", output.moment(item["started"], utc=utc)),
             ("ended", output.moment(item["ended"], utc=utc)),
             ("duration", output.lasted(item["duration"])),
@@ -167,6 +171,17 @@ def retry(run_id: RunId, as_json: AsJson = False) -> None:
     _command(run_id, "retry", None, as_json=as_json)
 
 
+def _asked(item: dict[str, Any], *, utc: bool) -> list[tuple[str, object]]:
+    """Say what the run of a deployment was asked for with: when, by whom, where it waits, its parameters."""
+    payload: dict[str, Any] = next(
+        (one["payload"] for one in item["events"] if one["type"] == "flow_run.scheduled"), {}
+    )
+    found: list[tuple[str, object]] = [("due", output.moment(item.get("scheduled_for"), utc=utc))]
+    found += [("asked for by", payload.get("created_by")), ("queue", payload.get("queue"))]
+    found.append(("parameters", json.dumps(payload["parameters"])[:_MOST_SHOWN] if payload.get("parameters") else ""))
+    return [(name, value) for name, value in found if value]
+
+
 def _origin(item: dict[str, Any]) -> list[tuple[str, object]]:
     """Say which code ran and which agent claimed it; nothing of a run of which neither was told."""
     agent = item.get("agent") or {}
@@ -243,7 +258,8 @@ def _table(found: list[dict[str, Any]], *, utc: bool, empty: str = "nothing foun
             item["state"],
             output.moment(item["started"], utc=utc),
             output.lasted(item["duration"]),
+            output.moment(item.get("scheduled_for"), utc=utc),
         )
         for item in found
     )
-    output.table(("ID", "SOURCE", "JOB", "STATE", "STARTED", "TOOK"), rows, empty=empty)
+    output.table(("ID", "SOURCE", "JOB", "STATE", "STARTED", "TOOK", "DUE"), rows, empty=empty)

@@ -70,7 +70,19 @@ def list_runs(
         f" ORDER BY first_position DESC, id LIMIT {limit + 1}",
         conditions.parameters,
     ).fetchall()
-    return page([_run(row) for row in rows], limit, "first_position", "id")
+    return page(_with_times(con, [_run(row) for row in rows]), limit, "first_position", "id")
+
+
+def _with_times(con: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say with each run of a deployment when it was to start (`scheduled_for`): its first event tells."""
+    wanted = [run["first_position"] for run in runs if run["source"] == "airside" and run["kind"] == "run"]
+    rows = con.execute(
+        "SELECT position, json_extract_string(coalesce(payload, large_payload), '$.scheduled_for') FROM events"
+        " WHERE position IN (SELECT unnest(?::BIGINT[])) AND type = 'flow_run.scheduled'",
+        [wanted],
+    ).fetchall()
+    times = dict(rows) if wanted else {}
+    return [run | {"scheduled_for": times.get(run["first_position"])} for run in runs]
 
 
 def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict[str, Any] | None:
@@ -84,7 +96,7 @@ def get_run(con: duckdb.DuckDBPyConnection, workspace: str, run_id: str) -> dict
         rows = _found(con, workspace, "ends_with(id, ?)", f"/{run_id}")
     if len(rows) != 1:
         return None
-    run = _run(rows[0])
+    (run,) = _with_times(con, [_run(rows[0])])
     run_id = run["id"]
     children = con.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE workspace = ? AND parent = ?"  # noqa: S608
