@@ -133,3 +133,36 @@ async def test_a_queue_tells_what_waits_since_when_and_who_serves_it(plane: Plan
     assert 0 <= etl["oldest_wait_seconds"] < 60
     assert etl["paused_since"] >= etl["waiting_since"]
     assert (idle["name"], idle["waiting"], idle["waiting_since"], idle["paused_since"]) == ("idle", 0, None, None)
+
+
+async def test_a_queue_is_made_once_and_removed_when_nothing_uses_it(plane: Plane) -> None:
+    _, client = plane
+    for _ in range(2):
+        made = await client.post("/api/queues", json={"name": "etl", "limit": 3})
+        assert (made.status_code, made.json()["limit"], made.json()["paused"]) == (200, 3, False)
+    await client.post("/api/queues/etl/pause")
+    await deployed(client, "usual", queue="etl")
+    await asked(client, "usual")
+    used = await client.delete("/api/queues/etl")
+    assert (used.status_code, used.json()["type"]) == (409, "urn:airside:problem:queue-in-use")
+    assert "1 run waits in it; deployments name it: nightly/usual" in used.json()["detail"]
+    assert (await client.post("/api/queues", json={"name": "idle"})).status_code == 200
+    assert (await client.delete("/api/queues/idle")).status_code == 204
+    assert (await client.delete("/api/queues/idle")).status_code == 404
+    assert [item["name"] for item in (await client.get("/api/queues")).json()["items"]] == ["etl"]
+
+    changes = ["queue.created", "queue.limited", "queue.paused", "queue.created", "queue.removed"]
+
+    def told(body: dict[str, Any]) -> bool:
+        return [event["type"] for event in reversed(body["items"])] == changes
+
+    await until(client, "/api/events", told, type="queue.*")
+
+
+async def test_a_queue_that_is_made_again_is_as_queues_are_at_first(plane: Plane) -> None:
+    _, client = plane
+    await client.post("/api/queues", json={"name": "etl", "limit": 3})
+    await client.post("/api/queues/etl/pause")
+    assert (await client.delete("/api/queues/etl")).status_code == 204
+    again = (await client.post("/api/queues", json={"name": "etl"})).json()
+    assert (again["limit"], again["paused"], again["paused_since"]) == (None, False, None)

@@ -63,6 +63,8 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/api/deployments/{flow}/{name}/schedules/{schedule}/resume"): _OPERATE,
     ("POST", "/api/deployments/{flow}/{name}/run"): _OPERATE | {Role.AGENT},
     ("GET", "/api/queues"): _READ,
+    ("POST", "/api/queues"): _OPERATE,
+    ("DELETE", "/api/queues/{name}"): _OPERATE,
     ("GET", "/api/queues/{name}"): _READ,
     ("POST", "/api/queues/{name}/pause"): _OPERATE,
     ("POST", "/api/queues/{name}/resume"): _OPERATE,

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from airside.coordinator.api import documents, examples
 from airside.coordinator.api.paging import answer
 from airside.coordinator.api.plane import Plane
+from airside.coordinator.api.problems import ApiProblem, not_found
 from airside.coordinator.api.routing import plane_of, principal_of, router
 from airside.coordinator.deployments.book import Queue
+from airside.coordinator.deployments.store import NoSuchQueue
 from airside.triggers.actions import MAX_QUEUE_SLOTS
 
 routes = router("queues")
@@ -28,7 +30,17 @@ _QUEUE: Final = {
     "unstartable": [{"deployment": "nightly/prod", "needs": "docker"}],
     "lost_agents": [],
 }
-QueueName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f]+$")]
+NAME: Final = r"^[^/\x00-\x1f]+$"
+QueueName = Annotated[str, Path(min_length=1, max_length=100, pattern=NAME)]
+
+
+class MakeQueue(BaseModel):
+    """A queue by its name, and how many of its runs may be with agents at once."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "warehouse", "limit": 3}]})
+
+    name: str = Field(min_length=1, max_length=100, pattern=NAME)
+    limit: int | None = Field(None, ge=1, le=MAX_QUEUE_SLOTS, description="null: any number")
 
 
 class LimitQueue(BaseModel):
@@ -49,6 +61,40 @@ async def list_queues(request: Request) -> Response:
     plane, workspace = plane_of(request), principal_of(request).workspace
     found = plane.agent_work.queues_of(workspace)
     return answer({"items": [await _shown(plane, queue) for queue in found], "next": None})
+
+
+@routes.post("/api/queues", summary="Make a queue", responses=documents.answers(422, 503, good=_QUEUE))
+async def make_queue(request: Request, wanted: MakeQueue) -> Response:
+    """Make a queue; one that is there stays as it is, but for a `limit` that is given.
+
+    A queue need not be made: each that a deployment or an agent names is one.
+    """
+    made = await _set(request, wanted.name)
+    return made if wanted.limit is None else await _set(request, wanted.name, limit=wanted.limit)
+
+
+@routes.delete(
+    "/api/queues/{name}", status_code=204, summary="Remove a queue", responses=documents.answers(404, 409, 422, 503)
+)
+async def remove_queue(request: Request, name: QueueName) -> Response:
+    """Remove a queue that nothing uses, with its pause and its limit. 409 says what uses it."""
+    plane, principal = plane_of(request), principal_of(request)
+    book = plane.deployments.book
+    shown = await _shown(plane, book.queue(principal.workspace, name))
+    named = [held.document.full_name for held in book.of(principal.workspace) if held.document.queue == name]
+    waiting, running = shown["waiting"], shown["running"]
+    uses = [f"{waiting:,} runs wait in it" if waiting > 1 else "1 run waits in it"] if waiting else []
+    uses += [f"agents have {running:,} of its runs"] if running else []
+    uses += [f"deployments name it: {', '.join(sorted(named))}"] if named else []
+    uses += [f"agents serve it: {', '.join(sorted(shown['agents']))}"] if shown["agents"] else []
+    if uses:
+        raise ApiProblem(409, "queue-in-use", f"`{name}` is in use: {'; '.join(uses)}.")
+    try:
+        await plane.deployments.store.remove_queue(principal.workspace, name, principal.name)
+    except NoSuchQueue as error:
+        raise not_found(f"{error}.") from error
+    await plane.deployments.work.keep(book.queue(principal.workspace, name))
+    return Response(status_code=204)
 
 
 @routes.get("/api/queues/{name}", summary="Show a queue", responses=documents.answers(422, 503, good=_QUEUE))

@@ -13,6 +13,7 @@ PAUSED: Final = "deployment.paused"
 RESUMED: Final = "deployment.resumed"
 DELETED: Final = "deployment.deleted"
 QUEUE_PREFIX: Final = "queue."
+QUEUE_REMOVED: Final = "queue.removed"
 PREFIX: Final = "deployment."
 
 
@@ -109,6 +110,9 @@ class Book:
 
     def _queue(self, record: Record, payload: dict[str, Any]) -> None:
         name, limit = str(payload["name"]), payload.get("limit")
+        if record.event.type == QUEUE_REMOVED:
+            self.queues.pop((record.event.workspace, name), None)
+            return
         paused = bool(payload.get("paused"))
         before = self.queue(record.event.workspace, name)
         queue = Queue(

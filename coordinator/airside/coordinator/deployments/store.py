@@ -24,6 +24,10 @@ class NoSuchDeployment(AirsideError):
     """There is no deployment of this name."""
 
 
+class NoSuchQueue(AirsideError):
+    """Nobody has made a queue of this name."""
+
+
 class NoSuchSchedule(AirsideError):
     """The deployment has no schedule of this name."""
 
@@ -118,6 +122,16 @@ class DeploymentStore:
         payload, _ = await self._change(workspace, f"queue://{name}", "queue", name, decide, origin=origin)
         return payload
 
+    async def remove_queue(self, workspace: str, name: str, by: str) -> None:
+        """Let a queue be as if nobody had made it. Raises NoSuchQueue."""
+
+        def decide(before: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]] | None:
+            if before is None:
+                raise NoSuchQueue(f"there is no queue `{name}`, or nobody has made it")
+            return book.QUEUE_REMOVED, {"name": name, "revision": before["revision"] + 1, "by": by}
+
+        await self._change(workspace, f"queue://{name}", "queue", name, decide)
+
     async def _apply(self, workspace: str, document: Deployment, by: str) -> dict[str, Any]:
         name = document.full_name
 
@@ -199,7 +213,7 @@ class DeploymentStore:
 
 
 def _payload(last: Record | Poison | None) -> dict[str, Any] | None:
-    if last is None or isinstance(last, Poison) or last.event.type == book.DELETED:
+    if last is None or isinstance(last, Poison) or last.event.type in (book.DELETED, book.QUEUE_REMOVED):
         return None
     return last.event.payload_object()
 

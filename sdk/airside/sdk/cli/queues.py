@@ -8,7 +8,7 @@ from airside.sdk.cli import options, output, tree
 from airside.sdk.cli.failures import Failure
 from airside.sdk.cli.options import AsJson, Utc
 
-app = tree.new_group(("queues",), "Look at the queues of runs, pause them, limit them.")
+app = tree.new_group(("queues",), "Make queues of runs, look at them, pause them, limit them.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -41,6 +41,31 @@ def ls(utc: Utc = False, as_json: AsJson = False) -> None:
         for one in item["unstartable"] if item["waiting"] else ():
             said = f"{output.plain(item['name'])}: runs of {output.plain(one['deployment'])} wait for an agent"
             output.note(f"{said} with {output.plain(one['needs'])}; none here has it")
+
+
+@app.command(epilog=tree.examples("airside queues create warehouse", "airside queues create warehouse --limit 3"))
+def create(
+    name: Name,
+    *,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many of its runs at once with all agents.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a queue. Those that deployments and agents name are there without."""
+    with options.connect() as client:
+        made = client.request("POST", "/api/queues", body={"name": name, "limit": limit})
+    output.done(f"{name} is there", made, json=as_json)
+
+
+@app.command(epilog=tree.examples("airside queues rm warehouse"))
+def rm(name: Name, *, as_json: AsJson = False) -> None:
+    """Remove a queue that nothing uses, with its pause and its limit."""
+    from airside.sdk.client import path
+
+    with options.connect() as client:
+        client.request("DELETE", path("queues", name))
+    output.done(f"removed {name}", {"name": name, "removed": True}, json=as_json)
 
 
 @app.command(epilog=tree.examples("airside queues pause warehouse"))
