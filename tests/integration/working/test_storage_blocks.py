@@ -136,6 +136,12 @@ async def test_what_does_not_fit_is_said(up: Up, tmp_path: Path, name: str, said
     assert "canary" not in str(caught.value)
 
 
+async def test_without_a_server_there_are_no_blocks(tmp_path: Path) -> None:
+    for plane in ({}, {"AIRSIDE_URL": "nats://127.0.0.1:9"}):
+        with pytest.raises(CannotPrepare, match="set AIRSIDE_URL to where it answers"):
+            await storage.fetch({"kind": "git", "url": "x", "credentials": "block:code"}, tmp_path, plane=plane)
+
+
 @pytest.mark.azurite
 async def test_a_container_of_azure_is_read_with_a_block(up: Up, tmp_path: Path) -> None:
     with azurite.serving(tmp_path) as account:

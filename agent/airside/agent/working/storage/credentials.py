@@ -108,7 +108,11 @@ async def _loaded(name: str, storage: str, plane: Mapping[str, str]) -> Any:
     from airside.sdk.exceptions import CannotReach, ClientError, NotFound, ServerFailed, Unauthorised  # noqa: PLC0415
     from airside.sdk.settings import ClientSettings  # noqa: PLC0415
 
-    settings = ClientSettings(url=plane.get("AIRSIDE_URL", ""), token=plane.get("AIRSIDE_TOKEN"))
+    if not (url := plane.get("AIRSIDE_URL", "")).startswith(("http://", "https://")):
+        raise CannotPrepare(
+            f"storage {storage}: the block `{name}` is on a server: set AIRSIDE_URL to where it answers"
+        )
+    settings = ClientSettings(url=url, token=plane.get("AIRSIDE_TOKEN"))
     pause = _FIRST_PAUSE_SECONDS
     for left in reversed(range(_TRIES)):
         try:
