@@ -56,6 +56,7 @@ def test_what_was_sent_is_what_stands_on_the_log() -> None:
         (b"null", "must be a JSON object"),
         (b'{"type":"a"}', "resource: Field required"),
         (event(colour="red"), "colour: unknown field"),
+        (event(specversion="1.0"), "specversion: this is a CloudEvent"),
         (event(resource={"id": "x", "colour": "red"}), "resource.colour: unknown field"),
         (event(type="a b"), "type: must be one or more words between dots"),
         (event(type="a.*"), "type: "),

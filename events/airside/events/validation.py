@@ -229,6 +229,11 @@ def _validate(data: Any, limits: Limits) -> model.Event:
 
 def _problem(entry: Any) -> Problem:
     field = ".".join(str(part) for part in entry["loc"])
+    if entry["type"] == "extra_forbidden" and field == "specversion":
+        return Problem(
+            field,
+            "this is a CloudEvent: its Content-Type is application/cloudevents+json (a list: cloudevents-batch+json)",
+        )
     if entry["type"] == "extra_forbidden":
         return Problem(field, "unknown field; your own data goes under `payload` or `resource.labels`")
     if entry["type"] == "timezone_aware":
