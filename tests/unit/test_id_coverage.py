@@ -1,5 +1,6 @@
 """When an id that is not known may be taken for new."""
 
+import asyncio
 import time
 from types import SimpleNamespace
 
@@ -77,3 +78,21 @@ async def test_other_views_are_compared_with_the_log_again() -> None:
     assert await coverage.complete()
     views.position, views.incarnation = 0, "two"
     assert not await coverage.complete()
+
+
+async def test_a_start_waits_for_views_that_lack_little_longer_than_a_post_and_not_without_hope() -> None:
+    views = Views(3)
+    coverage = IdCoverage(Log(1_000).head, views)
+    assert coverage.lacks_little(Head("", 1, 1_000))
+    assert not coverage.lacks_little(Head("", 1, 1_000_000))
+
+    async def slow() -> None:
+        await asyncio.sleep(1.2)
+        views.position = 1_000
+
+    reading = asyncio.create_task(slow())
+    await coverage.level(60, hopeless=lambda: False)
+    assert await coverage.complete()
+    await reading
+    async with asyncio.timeout(30):
+        await IdCoverage(Log(1_000).head, Views(3)).level(60, hopeless=lambda: True)

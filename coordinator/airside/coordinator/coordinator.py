@@ -59,6 +59,8 @@ from airside.triggers.kinds.query import MAX_ROWS
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: So long a start waits for views that lack little: a slow disk takes seconds.
+_LEVEL_SECONDS: Final = 10.0
 _HELD_BACK: Final = ("keys_refused", "keys_dropped", "loops_stopped")
 _log = logging.getLogger("airside")
 
@@ -137,6 +139,7 @@ class Coordinator:
         await self._prepare_deployments(proposals)
         watch.on_waiting = self.scheduler.look_soon
         await self._start_actions(url)
+        soon = self.gateway.coverage.lacks_little(await self.log.head())
         await self._run_projector()
         self._stops.append(lambda: self.parts.stop("projector"))
         self._stops.append(self._rebuilder.stop)
@@ -148,6 +151,8 @@ class Coordinator:
         self._run_part("work", sweeper.run, lambda: sweeper.looks)
         self._run_part("scheduler", self._schedule, lambda: self.scheduler.looks)
         self._run_part("broker", self.broker_watch.run, lambda: self.broker_watch.looks)
+        if soon:  # before, a post with ids of its own would be told to come again
+            await self.gateway.coverage.level(_LEVEL_SECONDS, lambda: self.parts.damage is not None)
 
     async def stop(self) -> None:
         """Stop everything in the opposite order. Each step is tried whatever the others do."""

@@ -77,6 +77,16 @@ class IdCoverage:
         )
         return False
 
+    def lacks_little(self, head: Head) -> bool:
+        """Tell whether the views will have read all there is in a moment."""
+        return head.last - self._views.position < _NEAR
+
+    async def level(self, seconds: float, hopeless: Callable[[], bool]) -> None:
+        """Wait until all ids are known, at most so long, and not when it is `hopeless()`."""
+        until = time.monotonic() + seconds
+        while not await self.complete() and time.monotonic() < until and not hopeless():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
     def look(self) -> str | None:
         """Say what is lacking, if anything was when it was asked last; once the views have read so far, nothing is."""
         if self.lacking and (self._age() < TRUST_SECONDS or self._views.position >= self._asked[1]):

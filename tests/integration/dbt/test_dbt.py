@@ -33,7 +33,7 @@ automations:
 """
 
 #: Which connection is used again is a matter of which thread was quicker.
-OF_THE_POOL = re.compile("Acquiring new|Re-using an available|Opening a new connection")
+OF_THE_POOL = re.compile("Acquiring new|Re-using an available|Opening a new connection|was (properly closed|left open)")
 
 
 @dataclass
