@@ -91,6 +91,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._trouble = ""
+        #: Why the plane takes nothing of this agent any more.
+        self._refused = ""
         #: How many runs ended here, by outcome.
         self.counts = {"done": 0, "crashed": 0, "returned": 0, "lost": 0}
 
@@ -119,6 +121,9 @@ class Worker:
                 await asyncio.wait((claiming, stopping), return_when=asyncio.FIRST_COMPLETED)
             # What the plane hands out just now comes back to it; after that its lease would have to end.
             await asyncio.wait((claiming,), timeout=_LAST_ANSWER_SECONDS)
+            if claiming.done() and not claiming.cancelled() and isinstance(error := claiming.exception(), PlaneRefuses):
+                self._refused = str(error)
+                self._say(f"{error}; claiming no more, and ending when what runs has ended")
             claiming.cancel()
             while self._held:
                 await asyncio.wait([held.work for held in self._held.values()])
@@ -242,6 +247,8 @@ class Worker:
     async def _finish(self, told: Mapping[str, Any]) -> None:
         """Tell how a run ended, behind what its own process could not deliver any more."""
         if away := await asyncio.to_thread(self._plan.deliver):
+            if self._refused:
+                raise PlaneRefuses(f"{away}; what it said stays in the spool, for an agent with a good token")
             raise PlaneAway(away)
         await self._plane.finish(told)
 
