@@ -22,6 +22,8 @@ class AgentPlane:
         self.left: set[str] = set()
         #: Answer 503 to everything while it is set.
         self.away = False
+        #: It knows the agent's token no more.
+        self.refuses = False
         self.lease_seconds = 0.6
         self.url = ""
 
@@ -50,6 +52,8 @@ class AgentPlane:
         return [body["state"] for body in self.bodies(f"/api/runs/{run}/states")]
 
     def answer(self, path: str, body: Any) -> tuple[int, Any]:
+        if self.refuses:
+            return 401, {"type": "urn:airside:problem:unauthorized", "detail": "This token is unknown."}
         if self.away:
             return 503, {"detail": "not now"}
         self.told.append((path, body))

@@ -1,5 +1,6 @@
 """An agent as a real process, against real HTTP: what it starts, what it tells, and how it ends."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -169,6 +170,21 @@ def test_what_runs_goes_on_while_the_plane_is_away_and_is_told_later(
     assert paths.index("/api/work/finish") > paths.index("/api/events")
     posted = [event for batch in plane.bodies("/api/events") for event in batch]
     assert [event["id"] for event in posted if event["type"] == "flow_run.completed"] == [f"{run}.4"]
+
+
+def test_an_agent_whose_token_was_revoked_ends_when_its_runs_have_ended(
+    plane: AgentPlane, tmp_path: Path, code: Path
+) -> None:
+    plane.give("flows.py:waits", {"file": str(tmp_path / "pid")}, storage=path(code))
+    process = agent(plane, tmp_path, "--limit", "2")
+    wait((tmp_path / "pid").exists)
+    plane.refuses = True
+    wait(lambda: (tmp_path / "pid").read_text() != "")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    code_, said = ended(process)
+    assert code_ == 2, said
+    assert "This token is unknown.; claiming no more" in said
+    assert plane.bodies("/api/work/finish") == []
 
 
 def test_a_run_that_is_to_be_started_anew_elsewhere_is_ended_before_its_lease_is(
