@@ -209,9 +209,9 @@ async def small_broker(folder: Path, room: str) -> AsyncIterator[Client]:
     process = subprocess.Popen([find_binary(), "-c", config, "--ports_file_dir", ports], stderr=subprocess.DEVNULL)
     try:
         async with asyncio.timeout(60):
-            while not (found := list(ports.glob("*.ports"))):
-                await asyncio.sleep(0.02)
-        nc = await connect(json.loads(found[0].read_text())["nats"][0], name="test")
+            while not (told := [text for file in ports.glob("*.ports") if (text := file.read_text()).endswith("}")]):
+                await asyncio.sleep(0.02)  # a file that is being written is empty at first
+        nc = await connect(json.loads(told[0])["nats"][0], name="test")
         yield nc
         await nc.close()
     finally:
