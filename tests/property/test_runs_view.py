@@ -59,11 +59,14 @@ def lineage_events(draw: st.DrawFn) -> WireEvent:
 
 
 def history(draw_events: st.SearchStrategy[list[WireEvent]]) -> st.SearchStrategy[list[WireEvent]]:
-    """Leave out events of one run at one time: which of two simultaneous words is the last is the log's order."""
+    """Leave out events of one run at one time: which of two simultaneous words is the last is the log's order.
+
+    And those whose id was there: an id is on the log once.
+    """
 
     def distinct(events: list[WireEvent]) -> list[WireEvent]:
         kept: dict[tuple[Any, ...], WireEvent] = {}
-        for event in events:
+        for event in {event.id: event for event in reversed(events)}.values():
             fact = run_facts.of(event)
             assert fact is not None
             kept.setdefault((fact.run, *fact.order), event)
