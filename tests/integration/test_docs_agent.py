@@ -53,7 +53,7 @@ def test_the_commands_on_the_page_lead_from_an_empty_folder_to_runs_that_end(tmp
 
 def test_the_page_names_what_there_is_and_the_true_times() -> None:
     for key in Deployment.model_fields:
-        if key not in ("version", "description", "tags", "slas", "enabled"):
+        if key not in ("version", "description", "tags", "enabled"):
             assert f"`{key}`" in PAGE, key
     assert all(f"`kind: {kind}`" in PAGE for kind in storage.KINDS)
     for kind in (infrastructure.Process, infrastructure.Docker, infrastructure.Kubernetes):

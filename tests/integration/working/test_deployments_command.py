@@ -79,6 +79,15 @@ def test_a_file_holds_many(tmp_path: Path) -> None:
     assert [item["name"] for item in applied] == ["load/one", "load/two"]
 
 
+def test_slas_are_kept_and_it_is_said_that_nothing_watches_them(tmp_path: Path) -> None:
+    kept = {"name": "slow", "flow": "load", "entrypoint": "load_flow.py:load", "slas": [{"completes_within": "45m"}]}
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(kept))
+    applied = airside("deployments", "apply", "deployment.yaml")
+    assert applied.code == 0
+    assert "load/slow: nothing watches its `slas` yet" in applied.err
+    assert airside("deployments", "show", "load/slow", "--json").json["document"]["slas"] == kept["slas"]
+
+
 def test_what_is_wrong_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
     ran = airside("deployments", "build", "load_flow.py:load", "-n", "prod", "--cron", "often")
     assert (ran.code, "schedules.0.cron: must have five fields" in ran.err) == (1, True)

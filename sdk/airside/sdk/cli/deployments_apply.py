@@ -47,6 +47,9 @@ def apply(
     found = files or [_nearest()]
     documents = [made for file in found for made in checked(partial(reading.read, file), str(file))]
     body = [sending.to_body(one) for one in documents]
+    for one in documents:
+        if one.slas:
+            output.note(f"{output.plain(one.full_name)}: nothing watches its `slas` yet; an automation can: `absence`")
     with options.connect() as client:
         gone = deployments_prune.gone(client, found, documents) if prune else []
         if gone and not dry_run:
