@@ -166,7 +166,10 @@ async def test_a_url_and_headers_come_from_variables_of_the_server() -> None:
     [
         ({"url": "env:AIRSIDE_WEBHOOK_NOBODY"}, "AIRSIDE_WEBHOOK_NOBODY is not set"),
         ({"url": "env:AIRSIDE_SECRET_ORDERS"}, "begin with AIRSIDE_WEBHOOK_"),
-        ({"url": "https://example.com/", "headers": {"X": "env:AIRSIDE_HEADER_A"}}, "only where a block or a variable says"),
+        (
+            {"url": "https://example.com/", "headers": {"X": "env:AIRSIDE_HEADER_A"}},
+            "only where a block or a variable says",
+        ),
     ],
 )
 async def test_variables_that_may_not_be_named_are_refused_for_good(parameters: dict[str, Any], reason: str) -> None:
