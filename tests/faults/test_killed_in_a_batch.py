@@ -11,7 +11,7 @@ from airside.coordinator.nats_server import EmbeddedServer
 from airside.events.log import Log
 
 EMIT = {"kind": "emit", "type": "table.stale", "resource": {"id": "table://warehouse/sales"}}
-ROUNDS = 5
+ROUNDS = 3
 AT_ONCE = 800
 COUNT = ROUNDS * AT_ONCE
 SEED = 20261122

@@ -17,13 +17,13 @@ def test_all_run_once_and_limits_hold_at_every_moment_though_two_of_three_agents
                 tmp_path,
                 client,
                 deployments=5,
-                slots=6,
+                slots=4,
                 seconds=0.7,
                 queue_limit=7,
                 deployment_limit=2,
             )
             made.deploy(ahead_seconds=3)
-            burst.carried_out(made, up.url, limits=[3, 3, 3], kill_at=[4, 10], seconds=200)
+            burst.carried_out(made, up.url, limits=[3, 3, 3], kill_at=[3, 8], seconds=200)
             assert made.faults() == []
             events = burst.changes(client)
             faults, most = burst.faults_of_log(events, made)

@@ -1,5 +1,6 @@
 """What README and docs show, done as it stands there."""
 
+import functools
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.support.command import Ran, airside
 from tests.support.up import AIRSIDE, Up
 
 from airside.events import deployments, infrastructure
@@ -68,14 +70,17 @@ def test_the_readme_s_commands_do_what_it_says(server: Up, tmp_path: Path) -> No
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+@functools.cache
+def asked_for_help(words: str) -> Ran:
+    return airside(*words.split(), "--help")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     named = set(re.findall(r"`airside ((?:[a-z][a-z-]* ?)+)", page.read_text()))
     for words in named - {"dbt build"}:  # that one is dbt's own, and its help too
-        done = subprocess.run(
-            [AIRSIDE, *words.split(), "--help"], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, f"airside {words}\n{done.stderr}"
+        ran = asked_for_help(words)
+        assert ran.code == 0, f"airside {words}\n{ran.err}"
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

@@ -23,8 +23,6 @@ _MAX_STEPS: Final = 50_000
 _MAX_PROBLEMS: Final = 20
 #: Keywords whose values are no schemas.
 _DATA: Final = frozenset({"default", "examples", "const", "enum"})
-
-
 _QUIET: Final = re2.Options()
 _QUIET.log_errors = False  # what is wrong with a pattern is told to whoever sent it
 

@@ -81,7 +81,7 @@ def _with_times(con: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]]) -> l
         " WHERE position IN (SELECT unnest(?::BIGINT[])) AND type = 'flow_run.scheduled'",
         [wanted],
     ).fetchall()
-    times = dict(rows) if wanted else {}
+    times = dict(rows)
     return [run | {"scheduled_for": times.get(run["first_position"])} for run in runs]
 
 
