@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.support import flow_process
 from tests.support.flow_process import history, run_of, state, until_state, wait
 from tests.support.up import Up
@@ -233,6 +234,7 @@ def test_a_run_that_was_called_crashed_while_it_was_cut_off_is_put_right(up: Up,
         wait(lambda: history(client, run) == ["running", "crashed", "running", "completed"])
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_plane_every_run_has_its_three_beats_anew(up: Up, tmp_path: Path) -> None:
     up.start()
     lives = flow_process.start(STEPS, tmp_path / "one", up.url)

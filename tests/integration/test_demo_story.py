@@ -48,6 +48,7 @@ def nats_servers(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_the_demo_shows_the_missed_deadline_and_everything_it_shows_happened(folder: Path) -> None:
     demo = start(folder)
     out, err = demo.communicate(timeout=MAX_SECONDS)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,28 +42,42 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
     moto.stop()
 
 
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    server = Up(tmp_path / "server").start()
+    yield server
+    server.stop()
+
+
+def all_told_of(client: httpx.Client, resources: set[str]) -> list[dict[str, Any]]:
+    """Give what was discovered, once the views have all of these."""
+    found: list[dict[str, Any]] = client.get("/api/events", params={"type": "resource.discovered"}).json()["items"]
+    return found if {one["resource"]["id"] for one in found} >= resources else []
+
+
 def test_what_is_discovered_is_written_to_a_file_that_an_agent_watches(
-    bucket: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: object, up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LANDING", "s3://lake/raw")
     monkeypatch.setenv("WAREHOUSE_URL", f"postgresql://reader:{PASSWORD}@db.example/shop")
     monkeypatch.setenv("AIRSIDE_URL", "http://127.0.0.1:1")  # nobody answers, and nobody is asked
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop/dbt_project.yml").write_text("name: shop\n")
+    side = tmp_path / "side"
+    side.mkdir()
+    monkeypatch.chdir(side)
+    (side / "shop").mkdir()
+    (side / "shop/dbt_project.yml").write_text("name: shop\n")
     listed = airside("agent", "discover", "--json")
     assert listed.code == 0, listed.err
     found = {(one["kind"], one["what"]) for one in listed.json}
     assert found >= {("dbt", "project shop"), ("bucket", "s3://lake/raw/"), ("database", "postgresql")}
-    assert list(tmp_path.iterdir()) == [tmp_path / "shop"]
+    assert list(side.iterdir()) == [side / "shop"]
     told = airside("agent", "discover", "-o", "watchers.toml")
     assert "airside agent start --watch watchers.toml" in told.err
-    assert PASSWORD not in listed.out + told.out + (tmp_path / "watchers.toml").read_text()
+    assert PASSWORD not in listed.out + told.out + (side / "watchers.toml").read_text()
     assert "is there already" in airside("agent", "discover", "-o", "watchers.toml").err
     assert "is no folder" in airside("agent", "discover", "nowhere").err
 
-    up = Up(tmp_path / "server").start()
     environment = {**os.environ, "AIRSIDE_URL": up.url, "AIRSIDE_HOME": str(tmp_path / "agent")}
     monkeypatch.setenv("AIRSIDE_URL", up.url)
     with up.client() as client:
@@ -70,8 +85,7 @@ def test_what_is_discovered_is_written_to_a_file_that_an_agent_watches(
         assert "and knew 0" in airside("agent", "discover", "--report").err
         again = airside("agent", "discover", "--report").err
         assert "the server was told of 0 things" in again
-        told_of = client.get("/api/events", params={"type": "resource.discovered"}).json()["items"]
-    assert {one["resource"]["id"] for one in told_of} >= {"dbt://shop", "s3://lake/raw", "database://warehouse_url"}
+        told_of = wait(lambda: all_told_of(client, {"dbt://shop", "s3://lake/raw", "database://warehouse_url"}))
     assert not any(word in str(told_of) for word in (PASSWORD, "db.example", str(tmp_path)))
     command = [AIRSIDE, "agent", "start", "--watch", "watchers.toml"]
     agent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -84,5 +98,4 @@ def test_what_is_discovered_is_written_to_a_file_that_an_agent_watches(
     finally:
         agent.send_signal(signal.SIGINT)
         _, said = agent.communicate(timeout=30)
-        up.stop()
     assert agent.returncode == 0, said
